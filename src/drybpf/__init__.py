@@ -1,0 +1,1 @@
+"""drybpf runs eBPF in user space: no kernel, no root, no compiler."""
