@@ -1,0 +1,88 @@
+"""The committed objects and the recording are what their sources say, and hold what tests need."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from drybpf.isa import decode
+from drybpf.packets import read_capture
+from firewall_reference import ABORTED, DROP, PASS, TX, expected
+from support import FIREWALL, OBJECTS, ROOT, TRAFFIC, fixture
+
+# fixture → its functions by section, and some instructions that must be in it
+CONTENTS = {
+    "socket_filter_len": (
+        {"socket": ["socket_filter_len", "socket_filter_udp"]},
+        {"ldabsh", "ldabsb"},
+    ),
+    "xdp_adjust": ({"xdp": ["xdp_pop_ethernet", "xdp_push_vlan", "xdp_resize"]}, {"call"}),
+    "xdp_bad_access": ({"xdp": ["xdp_off_by_one", "xdp_past_end", "xdp_unchecked"]}, {"ldxb"}),
+    "xdp_local_calls": (
+        {
+            ".text": ["sum16", "sum4", "triple"],
+            "functions": ["sum8"],
+            "xdp": ["xdp_local_calls", "xdp_tripled"],
+        },
+        {"call local"},
+    ),
+    "xdp_loop": ({"xdp": ["xdp_loop"]}, {"jne", "lddw"}),
+    "xdp_parser": ({"xdp": ["xdp_parser"]}, {"be16"}),
+    "xdp_pass": ({"xdp": ["xdp_pass"]}, {"mov32", "exit"}),
+    "xdp_rewrite": ({"xdp": ["xdp_rewrite"]}, {"stxb"}),
+    "xdp_two_programs": ({"xdp": ["xdp_first", "xdp_second"]}, {"ldxw"}),
+    "xdp_v4": (
+        {".text": ["divide"], "xdp": ["xdp_v4"]},
+        {"ldxsb", "movsx832", "movsx1664", "movsx3264", "sdiv32", "smod64", "bswap32", "ja32"},
+    ),
+}
+
+
+def test_objects_match_their_sources() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "build_fixtures.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len(result.stdout.splitlines()) == len(CONTENTS) + 1
+
+
+def test_every_fixture_is_described() -> None:
+    assert sorted(path.stem for path in OBJECTS.glob("*.o")) == sorted(CONTENTS)
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_contents(name: str) -> None:
+    functions, mnemonics = CONTENTS[name]
+    found: dict[str, list[str]] = {}
+    written: set[str] = set()
+    with fixture(name).open("rb") as stream:
+        elf = ELFFile(stream)
+        symbols = elf.get_section_by_name(".symtab")
+        assert isinstance(symbols, SymbolTableSection)
+        for symbol in symbols.iter_symbols():
+            if symbol["st_info"]["type"] == "STT_FUNC":
+                section = elf.get_section(symbol["st_shndx"])
+                start, size = symbol["st_value"], symbol["st_size"]
+                code = section.data()[start : start + size]
+                rows = [instruction.row for instruction in decode(code)]
+                written |= {row.mnemonic if row else "invalid" for row in rows}
+                found.setdefault(section.name, []).append(symbol.name)
+    assert {section: sorted(names) for section, names in found.items()} == functions
+    assert "invalid" not in written
+    assert mnemonics <= written
+
+
+def test_no_path_of_the_building_machine() -> None:
+    for path in [FIREWALL, *OBJECTS.glob("*.o")]:
+        assert not re.search(rb"\0/[\w.-]{2,}/", path.read_bytes()), path.name
+
+
+def test_the_recording_has_something_for_every_verdict() -> None:
+    verdicts = Counter(expected(packet.data)[0] for packet in read_capture(TRAFFIC))
+    assert verdicts == {PASS: 60, DROP: 11, ABORTED: 4, TX: 2}
+    assert TRAFFIC.stat().st_size < 60_000
