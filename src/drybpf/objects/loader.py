@@ -1,0 +1,125 @@
+"""From an object file to programs: read, find the functions, resolve, link."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drybpf.errors import ObjectError
+from drybpf.objects.btf import Btf, read_btf
+from drybpf.objects.btf_ext import NO_BTF_EXT, read_btf_ext
+from drybpf.objects.elf import ElfFile, read_elf
+from drybpf.objects.functions import Function, entry_functions, find_functions
+from drybpf.objects.linker import LinkedProgram, Module
+from drybpf.objects.namespace import Namespace
+from drybpf.objects.references import find_references
+from drybpf.objects.sections import ProgramType, program_type
+
+LARGEST_FILE = 1 << 26  # bytes
+
+Types = ProgramType | Mapping[str, ProgramType] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Object:
+    """A loaded object file; `name` is the file's, without directory and ending."""
+
+    name: str
+    programs: Namespace[LinkedProgram]
+    license: str
+    btf: Btf | None
+    elf: ElfFile
+    module: Module
+
+    def __getitem__(self, name: str) -> LinkedProgram:
+        """The program of that name; a `KeyError` names those that there are."""
+        return self.programs[name]
+
+    def __repr__(self) -> str:
+        """`<Object firewall: 1 program: xdp_firewall>`."""
+        return f"<Object {self.name}: {repr(self.programs)[1:]}"
+
+
+def load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, types: Types = None
+) -> Object:
+    """Load an object file from its path or its bytes.
+
+    `types` overrides the program types that the section names stand for: one type for all
+    programs, or types by the names of programs or sections.  Raises `ObjectError` where the file
+    cannot be read or is malformed, `ValueError` for a name in `types` that is not there.
+
+    A program that refers to what is not supported loads; its `unsupported` names these things.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        name, data = "", bytes(source)
+        _check_size("the object", len(data))
+    else:
+        path = Path(source)
+        name, data = path.stem, read_file(path)
+    elf = read_elf(data)
+    btf_section, ext_section = elf.section(".BTF"), elf.section(".BTF.ext")
+    btf = read_btf(btf_section.data) if btf_section else None
+    ext = read_btf_ext(ext_section.data, btf) if ext_section and btf else NO_BTF_EXT
+    functions = find_functions(elf)
+    module = Module(functions, find_references(elf, functions), ext)
+    programs = _programs(module, types)
+    return Object(name, programs, _license(elf), btf, elf, module)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file of at most 64 MiB; raises `ObjectError` for anything else."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectError(f"{str(path)!r} is not a regular file")
+        _check_size(repr(str(path)), status.st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise ObjectError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def _check_size(what: str, size: int) -> None:
+    if size > LARGEST_FILE:
+        raise ObjectError(f"{what} is {size} bytes; {LARGEST_FILE} are allowed")
+
+
+def _programs(module: Module, types: Types) -> Namespace[LinkedProgram]:
+    indices = {id(function): index for index, function in enumerate(module.functions)}
+    entries: dict[str, Function] = {}
+    for function in entry_functions(module.functions):
+        for name in function.names:
+            if name in entries:
+                raise ObjectError(f"two programs are called {name!r}")
+            entries[name] = function
+    overrides = _overrides(entries, types)
+
+    def make(name: str) -> LinkedProgram:
+        function = entries[name]
+        return module.link(indices[id(function)], name, overrides[name])
+
+    return Namespace(entries, make, "program")
+
+
+def _overrides(entries: Mapping[str, Function], types: Types) -> Mapping[str, ProgramType]:
+    """The type of each program: as asked for by its name or section, or as the section says."""
+    if isinstance(types, ProgramType):
+        return dict.fromkeys(entries, types)
+    asked = dict(types or {})
+    sections = {name: function.section.name for name, function in entries.items()}
+    for name in asked:
+        if name not in sections and name not in sections.values():
+            raise ValueError(f"types: no program or section of one is called {name!r}")
+    return {
+        name: asked.get(name, asked.get(section, program_type(section)))
+        for name, section in sections.items()
+    }
+
+
+def _license(elf: ElfFile) -> str:
+    section = elf.section("license")
+    text = bytes(section.data).partition(b"\0")[0] if section else b""
+    return text.decode(errors="backslashreplace")
