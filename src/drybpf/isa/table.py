@@ -22,6 +22,8 @@ OPERAND_FIELDS: dict[str, tuple[str, ...]] = {
     "src": ("src",),
     "src32": ("src",),
     "imm": ("imm",),  # signed 32 bits
+    "number": ("imm",),  # the same where it names a map or a variable: written in decimal
+    "displacement": ("imm",),  # the same where it is added to a register, in the llvm dialect
     "imm64": ("imm", "next_imm"),  # 64 bits over two slots
     "offset": ("offset",),  # signed 16 bits, added to an address
     "target": ("offset",),  # a jump of signed 16 bits, in slots, from the next slot
@@ -70,11 +72,36 @@ class Row:
         return self.opcode == LDDW
 
     @cached_property
-    def source(self) -> str:
-        """Where the second operand comes from: `register`, `immediate`, or nothing."""
-        if "src" in self.operands:
-            return "register"
-        return "immediate" if "imm" in self.operands else ""
+    def target(self) -> str:
+        """The field with the relative target of a jump, a local call or a code address, or ""."""
+        for operand in self.operands:
+            if operand in ("target", "long_target", "function", "code"):
+                return OPERAND_FIELDS[operand][0]
+        return ""
+
+    @cached_property
+    def flow(self) -> str:
+        """Where control goes on: `next`, `jump` (the target), `branch` (either) or `exit`."""
+        if self.opcode == EXIT:
+            return "exit"
+        if self.opcode in (JA, JA32):
+            return "jump"
+        return "branch" if "target" in self.operands else "next"
+
+    @cached_property
+    def writes(self) -> str:
+        """The register field that the instruction writes, `dst` or `src`, or ""."""
+        if self.group.startswith("atomic"):
+            return "src" if "fetch" in self.mnemonic or "lock xchg" in self.mnemonic else ""
+        writes = self.form.startswith("{dst}") and self.flow == "next" and self.opcode != CALLX
+        return "dst" if writes else ""
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """The register fields that the instruction reads."""
+        fresh = self.writes == "dst" and ("mov" in self.mnemonic or self.mnemonic[:2] == "ld")
+        fields = ("src",) if fresh else ("dst", "src")
+        return tuple(field for field in fields if field in self.operands)
 
 
 LD, LDX, ST, STX, ALU32, JMP64, JMP32, ALU64 = range(8)  # instruction classes
@@ -132,12 +159,12 @@ _ATOMICS = (  # name        imm   llvm
 )
 _LDDW = (  # src  form after "lddw {dst}, "  (RFC 9669, section 5.4)
     (0, "{imm64}",                                 "imm64"),
-    (1, "map_by_fd({imm})",                        "map_by_fd"),
-    (2, "map_val(map_by_fd({imm})){value_offset}", "map_val_by_fd"),
-    (3, "var_addr({imm})",                         "var_addr"),
+    (1, "map_by_fd({number})",                     "map_by_fd"),
+    (2, "map_val(map_by_fd({number})){value_offset}", "map_val_by_fd"),
+    (3, "var_addr({number})",                      "var_addr"),
     (4, "code_addr({code})",                       "code_addr"),
-    (5, "map_by_idx({imm})",                       "map_by_idx"),
-    (6, "map_val(map_by_idx({imm})){value_offset}", "map_val_by_idx"),
+    (5, "map_by_idx({number})",                    "map_by_idx"),
+    (6, "map_val(map_by_idx({number})){value_offset}", "map_val_by_idx"),
 )
 # fmt: on
 
@@ -245,7 +272,7 @@ def _packet() -> Iterator[Row]:
             LD | IND | code,
             f"ldind{suffix}",
             "{src}, {imm}",
-            llvm + "[{src} + {imm}]",
+            llvm + "[{src}{displacement}]",
             indirect,
             group,
         )

@@ -1,0 +1,53 @@
+"""What a hook is to the rest of drybpf."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from drybpf.memory import PACKET, Region
+from drybpf.state import State
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class Hook(ABC):
+    """Where programs of one kind are attached.
+
+    A hook is immutable; what belongs to a run is in the run's state.
+    """
+
+    name = ""
+    packet_address = PACKET  # of the packet's first byte
+    private_packet = False  # whether programs get a copy even of a writable buffer
+
+    @abstractmethod
+    def enter(self, state: State, packet: Buffer, **fields: int) -> None:
+        """Map what the program is given and set its registers.
+
+        `fields` are the hook's own, such as `ifindex`.  Raises `TypeError` for unknown ones.
+        """
+
+    def action(self, value: int) -> IntEnum | None:
+        """What r0 means to the hook; None where it has no verdicts."""
+        del value
+        return None
+
+    def map_packet(self, state: State, packet: Buffer, address: int = PACKET) -> Region:
+        """Map the packet and tell the state where it is.
+
+        A program that may write gets a copy where the buffer is read-only, or where the hook
+        gives every program its own.
+        """
+        view = memoryview(packet).cast("B")
+        if state.code.may_write and (view.readonly or self.private_packet):
+            view = memoryview(bytearray(view))
+        region = state.memory.map(Region("packet", address, view))
+        state.packet = (address, address + region.length)
+        return region
+
+    def __repr__(self) -> str:
+        """`<Hook xdp>`."""
+        return f"<Hook {self.name}>"

@@ -1,0 +1,61 @@
+"""The XDP hook: a program on a packet as the driver received it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from drybpf.hooks.base import Hook
+from drybpf.memory import CONTEXT, PACKET, Region
+from drybpf.state import State
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+HEADROOM = 256  # bytes before the packet: the kernel's XDP_PACKET_HEADROOM
+# struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
+_XDP_MD = Struct("<6I")
+
+
+class XdpAction(IntEnum):
+    """The verdicts of an XDP program; the kernel takes any other value for ABORTED."""
+
+    ABORTED = 0
+    DROP = 1
+    PASS = 2
+    TX = 3
+    REDIRECT = 4
+
+
+class Xdp(Hook):
+    """r1 is the address of a read-only `struct xdp_md`, whose pointers are guest addresses."""
+
+    name = "xdp"
+    packet_address = PACKET + HEADROOM
+    private_packet = True
+
+    def enter(
+        self,
+        state: State,
+        packet: Buffer,
+        *,
+        ifindex: int = 1,
+        rx_queue: int = 0,
+        egress_ifindex: int = 0,
+        **fields: int,
+    ) -> None:
+        """Map the packet and its context."""
+        if fields:
+            raise TypeError(f"xdp has no {', '.join(sorted(fields))}")
+        begin = self.packet_address
+        region = self.map_packet(state, packet, begin)
+        end = begin + region.length
+        context = _XDP_MD.pack(begin, end, begin, ifindex, rx_queue, egress_ifindex)
+        state.memory.map(Region("xdp_md", CONTEXT, context))
+        state.registers[1] = CONTEXT
+
+    def action(self, value: int) -> XdpAction:
+        """The verdict in the low 32 bits of r0."""
+        verdict = value & 0xFFFF_FFFF
+        return XdpAction(verdict) if verdict <= XdpAction.REDIRECT else XdpAction.ABORTED

@@ -1,0 +1,160 @@
+"""A program to run: code, the hook it is attached to, and what surrounds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, Self
+
+from drybpf import interpreter, verifier
+from drybpf.asm import assemble, disassemble
+from drybpf.code import Code
+from drybpf.helpers import Helpers
+from drybpf.hooks import Hook, Raw
+from drybpf.host import Host
+from drybpf.interpreter import Trace
+from drybpf.result import Result
+from drybpf.state import DEFAULT_BUDGET, UNLIMITED, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from drybpf.builder import BpfCode
+
+Engine = Literal["auto", "interpreter"]
+
+
+class Program:
+    """Code that can be run.  It is verified before its first run.
+
+    `budget` is the number of instructions that a run may execute, None for no limit.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        *,
+        hook: Hook | None = None,
+        helpers: Helpers | Mapping[int, object] | None = None,
+        host: Host | None = None,
+        budget: int | None = DEFAULT_BUDGET,
+        engine: Engine = "auto",
+    ) -> None:
+        """Put a program together; by default it gets memory in r1 and its length in r2."""
+        self.code = code
+        self.hook = hook or Raw()
+        self.helpers = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
+        self.host = host or Host()
+        self.budget = check_budget(budget)
+        self.engine = check_engine(engine)
+        self._verified = False
+
+    @classmethod
+    def from_bytes(cls, bytecode: bytes | bytearray | memoryview, **options: object) -> Self:
+        """Make a program of raw bytecode; options are those of the constructor."""
+        return cls(Code(bytecode), **options)  # type: ignore[arg-type]  # checked by the callee
+
+    @classmethod
+    def from_asm(cls, text: str, **options: object) -> Self:
+        """Make a program of assembly text, in either dialect."""
+        return cls.from_bytes(assemble(text), **options)
+
+    @classmethod
+    def from_builder(cls, builder: BpfCode, **options: object) -> Self:
+        """Make a program of what an instruction builder holds."""
+        return cls.from_bytes(builder.to_bytes(), **options)
+
+    @property
+    def name(self) -> str:
+        """The program's name, empty where it has none."""
+        return self.code.name
+
+    def verify(self, *, strict: bool = False) -> None:
+        """Raise a `VerifierError` with every objection to the program."""
+        verifier.check(self.code, strict=strict, helpers=self.helpers if strict else None)
+
+    def disassemble(self, dialect: Literal["ubpf", "llvm"] = "ubpf") -> str:
+        """The program as text, an instruction a line."""
+        return disassemble(self.code.bytecode, dialect=dialect)
+
+    def __call__(self, packet: Buffer = b"") -> int:
+        """Run on a packet; the result is r0."""
+        state = self.state(packet)
+        return interpreter.run(state)
+
+    def run(
+        self,
+        packet: Buffer = b"",
+        *,
+        engine: Engine | None = None,
+        budget: int | None = -1,
+        registers: Mapping[int, int] | None = None,
+        trace: Trace | None = None,
+        **fields: int,
+    ) -> Result:
+        """Run on a packet and tell all that came of it.
+
+        `registers` gives initial values by number, `trace` is called with the state before each
+        instruction, `fields` are the hook's own (`ifindex=3`).
+        """
+        check_engine(engine or self.engine)
+        state = self.state(packet, budget=budget, registers=registers, **fields)
+        value = interpreter.run(state, trace)
+        return Result.of(state, self.hook.action(value))
+
+    def state(
+        self,
+        packet: Buffer = b"",
+        *,
+        budget: int | None = -1,
+        registers: Mapping[int, int] | None = None,
+        **fields: int,
+    ) -> State:
+        """The state of a run that has not begun, for an engine or a debugger to go on from."""
+        if not self._verified:
+            self.verify()
+            self._verified = True
+        state = new_state(self.code, self.helpers, self.host, self._budget(budget))
+        self.hook.enter(state, packet, **fields)
+        set_registers(state, registers)
+        return state
+
+    def _budget(self, budget: int | None) -> int | None:
+        return self.budget if budget == -1 else check_budget(budget)
+
+    def __repr__(self) -> str:
+        """`<Program parser: xdp, 57 slots>`."""
+        return f"<Program {self.name or 'main'}: {self.hook.name}, {len(self.code)} slots>"
+
+
+def new_state(code: Code, helpers: Helpers, host: Host, budget: int | None) -> State:
+    """A state at the code's first instruction, with nothing mapped but the stack."""
+    return State(code, helpers=helpers, host=host, fuel=UNLIMITED if budget is None else budget)
+
+
+def set_registers(state: State, registers: Mapping[int, int] | None) -> None:
+    """Set initial registers, r0 to r9, modulo 2^64.  Raises `ValueError` for other numbers."""
+    for number, value in (registers or {}).items():
+        if number not in range(10):
+            raise ValueError(f"r{number} cannot be set; r0 to r9 can")
+        state.registers[number] = value & (1 << 64) - 1
+
+
+def check_budget(budget: int | None) -> int | None:
+    """Refuse a budget that is no number of instructions."""
+    if budget is not None and not 0 <= budget <= UNLIMITED:
+        raise ValueError(f"a budget is 0 to {UNLIMITED} instructions, or None; not {budget}")
+    return budget
+
+
+def check_engine(engine: str) -> Engine:
+    """Refuse the name of an engine that there is not."""
+    if engine not in ("auto", "interpreter"):
+        raise ValueError(f"there is no engine {engine!r}; there are 'auto' and 'interpreter'")
+    return engine  # type: ignore[return-value]  # mypy does not narrow by `in`
+
+
+def _helpers(functions: Mapping[int, object] | None) -> Helpers:
+    table = Helpers()
+    for number, function in (functions or {}).items():
+        table.register(number, function)  # type: ignore[arg-type]  # register() checks it
+    return table

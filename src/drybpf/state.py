@@ -1,0 +1,192 @@
+"""The state of a run: one object, from which a run can go on anywhere.
+
+An engine reads and changes nothing else.  At `pc` the next instruction has not begun and, where
+`pc` is a fuel point, its fuel has not been charged.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from drybpf.code import Code
+from drybpf.errors import CallDepthExceeded, ExecutionError, HelperError
+from drybpf.host import Host
+from drybpf.isa.semantics import M64
+from drybpf.memory import MAX_FRAMES, Memory, frame_top
+
+UNLIMITED = (1 << 63) - 1  # the fuel of a run without a budget
+FINISHED = -1  # the pc of a run that has ended
+DEFAULT_BUDGET = 10_000_000  # instructions
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """What a helper returns to have a function of the program called before it gives its result.
+
+    `function` is the entry slot, `arguments` become r1 to r5.  When the function has returned,
+    `then(context, r0)` gives the helper's result, or another `Invoke`.  It must be immutable.
+    """
+
+    function: int
+    arguments: tuple[int, ...]
+    then: Callable[[Context, int], int | Invoke]
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """What a helper returns to have another program run in place of this one (a tail call)."""
+
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A caller that waits for its callee: where it goes on, and what it gets back."""
+
+    code: Code
+    return_pc: int
+    saved: tuple[int, ...]  # r6 to r9
+    then: Callable[[Context, int], int | Invoke] | None = None
+
+
+Helper = Callable[..., "int | Invoke | Enter"]  # (context, r1, …, r5)
+HelperTable = Mapping[int, Helper]
+
+
+@dataclass(slots=True)
+class State:
+    """All that a run is: code, place, registers, callers, memory, fuel and what was observed."""
+
+    code: Code
+    memory: Memory = field(default_factory=Memory)
+    registers: list[int] = field(default_factory=lambda: [0] * 10 + [frame_top(0)])
+    helpers: HelperTable = field(default_factory=dict)
+    host: Host = field(default_factory=Host)
+    fuel: int = DEFAULT_BUDGET
+    pc: int = 0
+    frames: list[Frame] = field(default_factory=list)
+    instructions: int = 0
+    packet: tuple[int, int] = (0, 0)  # guest addresses of the first byte and behind the last
+    printed: list[str] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the program has returned; its result is then in r0."""
+        return self.pc == FINISHED
+
+    def copy(self) -> State:
+        """Copy all that the program can change; code, helpers and host are shared."""
+        return State(
+            self.code,
+            self.memory.copy(),
+            list(self.registers),
+            self.helpers,
+            self.host,
+            self.fuel,
+            self.pc,
+            list(self.frames),
+            self.instructions,
+            self.packet,
+            list(self.printed),
+        )
+
+    def enter(
+        self,
+        function: int,
+        arguments: Sequence[int],
+        return_pc: int,
+        then: Callable[[Context, int], int | Invoke] | None = None,
+    ) -> None:
+        """Push a frame and begin a function.  Raises `CallDepthExceeded` for the ninth frame."""
+        if len(self.frames) >= MAX_FRAMES - 1:
+            raise CallDepthExceeded(f"call depth exceeds {MAX_FRAMES} frames")
+        registers = self.registers
+        self.frames.append(Frame(self.code, return_pc, tuple(registers[6:10]), then))
+        depth = len(self.frames)
+        self.memory.push_frame(depth)
+        arguments = [*arguments[:5], 0, 0, 0, 0, 0]
+        registers[:] = [0, *arguments[:5], 0, 0, 0, 0, frame_top(depth)]
+        self.pc = function
+
+    def leave(self) -> None:
+        """Return from a function to its caller, or to the helper that had it called."""
+        frame = self.frames.pop()
+        self.memory.pop_frame()
+        registers = self.registers
+        self.code, self.pc = frame.code, frame.return_pc
+        registers[1:] = [0, 0, 0, 0, 0, *frame.saved, frame_top(len(self.frames))]
+        if frame.then is not None:
+            then, result = frame.then, registers[0]
+            self._accept(0, lambda context: then(context, result), frame.return_pc)
+
+    def call_helper(self, number: int, helper: Helper, return_pc: int) -> None:
+        """Call a helper with r1 to r5; afterwards r0 is its result and r1 to r5 are zero."""
+        arguments = self.registers[1:6]
+        self._accept(number, lambda context: helper(context, *arguments), return_pc)
+
+    def _accept(
+        self, number: int, call: Callable[[Context], int | Invoke | Enter], return_pc: int
+    ) -> None:
+        context = Context(self, number)
+        try:
+            result = call(context)
+        except Exception as error:
+            if isinstance(error, ExecutionError) and error.pc < 0:
+                raise  # the helper touched memory that the program may not touch
+            raise HelperError(f"helper {number} raised {type(error).__name__}: {error}") from error
+        if isinstance(result, Invoke):
+            self.enter(result.function, result.arguments, return_pc, result.then)
+        elif isinstance(result, Enter):
+            self.code, self.pc = result.code, 0
+        else:
+            self.registers[:6] = [to_register(number, result), 0, 0, 0, 0, 0]
+            self.pc = return_pc
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A helper's first argument: its way to the program's memory and to the run.
+
+    `number` is the helper's number, so that one callable can serve several.
+    """
+
+    state: State
+    number: int
+
+    @property
+    def host(self) -> Host:
+        """The simulated host: clock, randomness, CPU."""
+        return self.state.host
+
+    def read(self, address: int, length: int) -> bytes:
+        """Copy guest memory out; a `MemoryFault` where the program itself could not read."""
+        return self.state.memory.read(address, length)
+
+    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+        """Copy bytes into guest memory; a `MemoryFault` where the program could not write."""
+        self.state.memory.write(address, data)
+
+    def read_string(self, address: int, limit: int = 1 << 16) -> bytes:
+        """Read a string up to its zero byte, at most `limit` bytes of it."""
+        return self.state.memory.read_string(address, limit)
+
+    def print(self, text: str) -> None:
+        """Add text to what the run has printed."""
+        self.state.printed.append(text)
+
+
+def to_register(number: int, value: object) -> int:
+    """Turn a helper's result into a register's value, modulo 2^64.
+
+    Raises `HelperError` for what is no integer or fits neither signed nor unsigned 64 bits.
+    """
+    try:
+        result = operator.index(value)  # type: ignore[arg-type]  # the point is to find out
+    except TypeError as error:
+        kind = type(value).__name__
+        raise HelperError(f"helper {number} returned {kind}, not an integer") from error
+    if not -(1 << 63) <= result < 1 << 64:
+        raise HelperError(f"helper {number} returned a number beyond 64 bits")
+    return result & M64

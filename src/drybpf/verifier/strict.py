@@ -1,0 +1,109 @@
+"""The checks of the strict mode: what the kernel's structural checks refuse as well."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from drybpf import flow
+from drybpf.code import Code
+from drybpf.isa import Instruction
+from drybpf.verifier.structure import Objections
+
+_ALL = (1 << 11) - 1
+_FRAME_POINTER, _R0 = 1 << 10, 1
+_ARGUMENTS = 0b11_1110  # r1 to r5
+_CONTEXT = 0b10  # r1
+
+
+def check(code: Code, helpers: Container[int] | None) -> Objections:
+    """Yield every objection to a program that passed the structural checks."""
+    for pc, instruction in enumerate(code.slots):
+        if instruction is not None:
+            for reason in _check_instruction(instruction, helpers):
+                yield pc, reason
+    written = _written_before(code)
+    for pc, instruction in enumerate(code.slots):
+        known = written[pc]
+        if instruction is None:
+            continue
+        if known is None:
+            yield pc, "unreachable"
+            continue
+        for register in _reads(instruction):
+            if not known >> register & 1:
+                yield pc, f"r{register} is read but was never written"
+
+
+def _check_instruction(instruction: Instruction, helpers: Container[int] | None) -> Iterator[str]:
+    row = instruction.row
+    if row is None:
+        return
+    width = 32 if row.mnemonic.endswith("32") else 64
+    if "imm" in row.operands and row.mnemonic[:-2] in ("lsh", "rsh", "arsh"):
+        if not 0 <= instruction.imm < width:
+            yield f"a shift by {instruction.imm} of {width} bits"
+    elif "imm" in row.operands and row.mnemonic[:-2] in ("div", "mod", "sdiv", "smod"):
+        if not instruction.imm:
+            yield "a division by zero"
+    elif row.semantics == "call_helper" and helpers is not None:
+        if instruction.imm not in helpers:
+            yield f"helper {instruction.imm} is unknown"
+    elif row.semantics == "call_runtime":
+        yield f"no function of the kernel has the BTF id {instruction.imm} here"
+    elif row.group == "extension":
+        yield "the kernel has no such packet load"
+
+
+def _reads(instruction: Instruction) -> Iterator[int]:
+    row = instruction.row
+    if row is None:
+        return
+    for field in row.reads:
+        yield getattr(instruction, field)
+    if row.semantics == "exit" or row.semantics.startswith("cmpxchg"):
+        yield 0
+
+
+def _written_before(code: Code) -> list[int | None]:
+    """For each slot the registers, as bits, that are written on every way to it.
+
+    None where no way leads.  A callee's arguments are what all its callers have written.  Bits
+    only ever vanish, so each slot is visited at most a dozen times.
+    """
+    written: list[int | None] = [None] * len(code)
+    work = [(0, _CONTEXT | _FRAME_POINTER)]
+    while work:
+        pc, arriving = work.pop()
+        known = written[pc]
+        meeting = arriving if known is None else known & arriving
+        if meeting == known:
+            continue
+        written[pc] = meeting
+        instruction = code.slots[pc]
+        if instruction is None:
+            continue
+        work.extend(_callees(pc, instruction, meeting))
+        leaving = _after(instruction, meeting)
+        work.extend((following, leaving) for following in flow.successors(code.slots, pc))
+    return written
+
+
+def _callees(pc: int, instruction: Instruction, written: int) -> Iterator[tuple[int, int]]:
+    row, target = instruction.row, flow.target(pc, instruction)
+    if row is None or target is None:
+        return
+    if row.semantics == "call_local":
+        yield target, written & _ARGUMENTS | _FRAME_POINTER
+    elif row.semantics == "lddw_code_addr":
+        yield target, _ARGUMENTS | _FRAME_POINTER  # a callback: its helper sets the arguments
+
+
+def _after(instruction: Instruction, written: int) -> int:
+    row = instruction.row
+    if row is None:
+        return written
+    if row.semantics.startswith(("call", "ldabs", "ldind")):
+        return (written | _R0) & ~_ARGUMENTS & _ALL
+    if row.semantics.startswith("cmpxchg"):
+        return written | _R0
+    return written | 1 << getattr(instruction, row.writes) if row.writes else written
