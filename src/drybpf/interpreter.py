@@ -70,7 +70,7 @@ def step(state: State) -> bool:
     except _Switched:
         pass
     except ExecutionError as error:
-        _locate(error, state, code, pc)
+        locate(error, state, code, pc)
         raise
     state.instructions += 1
     return not state.finished
@@ -91,7 +91,7 @@ def _run(state: State, _: Trace | None) -> None:
     except BaseException as error:
         state.pc = pc
         if isinstance(error, ExecutionError):
-            _locate(error, state, code, pc)
+            locate(error, state, code, pc)
         raise
 
 
@@ -101,7 +101,7 @@ def _run_traced(state: State, trace: Trace | None) -> None:
         step(state)
 
 
-def _locate(error: ExecutionError, state: State, code: Code, pc: int) -> None:
+def locate(error: ExecutionError, state: State, code: Code, pc: int) -> None:
     """Tell the fault where it happened."""
     error.pc, error.registers = pc, tuple(state.registers)
     line = code.line_at(pc)

@@ -102,15 +102,28 @@ class Memory:
 
     def push_frame(self, depth: int) -> None:
         """Zero frame `depth` and let the program see it."""
-        begin = depth * FRAME_STRIDE + FRAME_STRIDE - FRAME_SIZE
-        frame = self._stack[begin : begin + FRAME_SIZE]
-        frame[:] = bytes(FRAME_SIZE)
+        frame = self._frame(depth)
+        frame.data[:] = bytes(FRAME_SIZE)
         # The newest frame stands first: it is the one that programs use most.
-        self._slots[STACK >> SLOT_BITS].insert(0, Region("stack", STACK + begin, frame))
+        self._slots[STACK >> SLOT_BITS].insert(0, frame)
+
+    def _frame(self, depth: int) -> Region:
+        begin = depth * FRAME_STRIDE + FRAME_STRIDE - FRAME_SIZE
+        return Region("stack", STACK + begin, self._stack[begin : begin + FRAME_SIZE])
 
     def pop_frame(self) -> None:
         """Hide the newest frame."""
         del self._slots[STACK >> SLOT_BITS][0]
+
+    def show_frames(self, count: int) -> None:
+        """Let the program see the first `count` frames as they are in the stack's bytes."""
+        frames = self._slots[STACK >> SLOT_BITS]
+        frames[:] = [self._frame(depth) for depth in range(count - 1, -1, -1)]
+
+    @property
+    def stack(self) -> memoryview:
+        """The bytes of the whole stack, gaps included, for compiled code."""
+        return self._stack
 
     def load(self, address: int, size: int) -> int:
         """Read 1, 2, 4 or 8 bytes as an unsigned number."""
@@ -138,6 +151,7 @@ class Memory:
 
     def read(self, address: int, length: int) -> bytes:
         """Copy bytes out of one region; no bytes may be asked for anywhere."""
+        _check_length(length)
         return bytes(self._view(address, length, "read")) if length else b""
 
     def write(self, address: int, data: Buffer) -> None:
@@ -151,6 +165,7 @@ class Memory:
 
         A fault where the region ends before either.
         """
+        _check_length(limit)
         for region in self._slots.get(address >> SLOT_BITS, ()):
             offset = address - region.start
             if 0 <= offset < region.length:
@@ -204,6 +219,12 @@ class Memory:
             return Region(region.name, region.start, self._stack[begin : begin + region.length])
         buffer = bytearray(region.data) if region.writable else bytes(region.data)
         return Region(region.name, region.start, buffer, writable=region.writable)
+
+
+def _check_length(length: int) -> None:
+    """A negative length would be an index from the end."""
+    if length < 0:
+        raise ValueError(f"{length} is no number of bytes")
 
 
 def _distance(region: Region, address: int) -> int:

@@ -51,7 +51,8 @@ class Frame:
     then: Callable[[Context, int], int | Invoke] | None = None
 
 
-Helper = Callable[..., "int | Invoke | Enter"]  # (context, r1, …, r5)
+HelperResult = int | Invoke | Enter
+Helper = Callable[..., HelperResult]  # (context, r1, …, r5)
 HelperTable = Mapping[int, Helper]
 
 
@@ -126,23 +127,34 @@ class State:
         arguments = self.registers[1:6]
         self._accept(number, lambda context: helper(context, *arguments), return_pc)
 
-    def _accept(
-        self, number: int, call: Callable[[Context], int | Invoke | Enter], return_pc: int
-    ) -> None:
-        context = Context(self, number)
+    def _accept(self, number: int, call: Callable[[Context], HelperResult], return_pc: int) -> None:
         try:
-            result = call(context)
+            result = call(Context(self, number))
         except Exception as error:
-            if isinstance(error, ExecutionError) and error.pc < 0:
-                raise  # the helper touched memory that the program may not touch
-            raise HelperError(f"helper {number} raised {type(error).__name__}: {error}") from error
+            raise helper_error(number, error) from error
+        self.finish_call(number, result, return_pc)
+
+    def finish_call(self, number: int, result: HelperResult, return_pc: int) -> None:
+        """Take a helper's result and go on behind the call, or where the result sends the run."""
         if isinstance(result, Invoke):
+            if result.function not in self.code.fuel:  # where no fuel is charged, none may begin
+                raise HelperError(f"helper {number} called {result.function}, no function's entry")
             self.enter(result.function, result.arguments, return_pc, result.then)
         elif isinstance(result, Enter):
             self.code, self.pc = result.code, 0
         else:
             self.registers[:6] = [to_register(number, result), 0, 0, 0, 0, 0]
             self.pc = return_pc
+
+
+def helper_error(number: int, error: Exception) -> Exception:
+    """What a run raises for an exception from a helper.
+
+    A fault of the helper's own access to the program's memory is the program's fault.
+    """
+    if isinstance(error, ExecutionError) and error.pc < 0:
+        return error
+    return HelperError(f"helper {number} raised {type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +172,22 @@ class Context:
         """The simulated host: clock, randomness, CPU."""
         return self.state.host
 
+    @property
+    def memory(self) -> Memory:
+        """The memory that the program sees at this moment."""
+        return self.state.memory
+
     def read(self, address: int, length: int) -> bytes:
         """Copy guest memory out; a `MemoryFault` where the program itself could not read."""
-        return self.state.memory.read(address, length)
+        return self.memory.read(address, length)
 
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Copy bytes into guest memory; a `MemoryFault` where the program could not write."""
-        self.state.memory.write(address, data)
+        self.memory.write(address, data)
 
     def read_string(self, address: int, limit: int = 1 << 16) -> bytes:
         """Read a string up to its zero byte, at most `limit` bytes of it."""
-        return self.state.memory.read_string(address, limit)
+        return self.memory.read_string(address, limit)
 
     def print(self, text: str) -> None:
         """Add text to what the run has printed."""

@@ -24,6 +24,8 @@ from drybpf.state import DEFAULT_BUDGET, Helper, State
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from drybpf.jit.compiled import Jit
+
 Bytecode = bytes | bytearray | memoryview
 Verifier = Callable[[bytes], object]  # raises, or gives findings, to refuse a program
 HookT = TypeVar("HookT", bound=Hook)
@@ -42,6 +44,12 @@ class RunOptions(TypedDict, total=False):
     trace: Trace  # called with the state before each instruction
 
 
+class JitOptions(TypedDict, total=False):
+    """What a compiled run may be told besides its data."""
+
+    registers: Mapping[int, int]  # initial values, by number
+
+
 class _Machine(Generic[HookT]):
     """What the four machines share."""
 
@@ -51,6 +59,7 @@ class _Machine(Generic[HookT]):
     def __init__(self, program: Bytecode | None, hook: HookT) -> None:
         self._hook = hook
         self._code: Code | None = None
+        self._jit: Jit | None = None
         self._verifier: Verifier = default_verifier
         self._registered: list[Region] = []
         self.helpers = Helpers()
@@ -63,7 +72,21 @@ class _Machine(Generic[HookT]):
         """Verify and load a program; if it is refused the old one stays."""
         code = Code(program)
         _verify(self._verifier, code.bytecode)
-        self._code = code
+        self._code, self._jit = code, None
+
+    def jit_compile(self) -> None:
+        """Compile the program, for `execute_program_jit`.
+
+        Raises `CompileError` where it is too large, or where only a verifier of the user's lets
+        it pass.
+        """
+        if self._code is None:
+            raise ValueError("no program is set; call set_program()")
+        from drybpf.jit.compiled import Jit  # noqa: PLC0415 (LLVM only when it is used)
+
+        jit = Jit(self._code, self._hook.shape)
+        jit.variant()
+        self._jit = jit
 
     def set_verifier(self, function: Verifier) -> None:
         """Check programs by another function; a program that is loaded is checked at once.
@@ -117,6 +140,16 @@ class _Machine(Generic[HookT]):
         value = interpreter.run(state, options.get("trace"))
         return Result.of(state, self._hook.action(value))
 
+    def _run_jit(self, state: State, options: JitOptions) -> int:
+        if self._jit is None:
+            raise ValueError("the program is not compiled; call jit_compile()")
+        set_registers(state, options.get("registers"))
+        return self._jit.run(state)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle without what is compiled."""
+        return {**self.__dict__, "_jit": None}
+
     def __copy__(self) -> _Machine[HookT]:
         """A machine with the same program and tables of its own."""
         twin = object.__new__(type(self))
@@ -147,6 +180,10 @@ class EbpfVmNoData(_Machine[NoData]):
         """Interpret the program and tell all that came of it."""
         return self._run(self._state(), options)
 
+    def execute_program_jit(self, **options: Unpack[JitOptions]) -> int:
+        """Run the compiled program; the result is r0."""
+        return self._run_jit(self._state(), options)
+
 
 class _OnMemory(_Machine[HookT]):
     """A machine whose program gets one buffer."""
@@ -160,6 +197,12 @@ class _OnMemory(_Machine[HookT]):
         state = self._state()
         self._hook.enter(state, memory)
         return self._run(state, options)
+
+    def execute_program_jit(self, memory: Buffer, **options: Unpack[JitOptions]) -> int:
+        """Run the compiled program on memory; a writable buffer is changed in place."""
+        state = self._state()
+        self._hook.enter(state, memory)
+        return self._run_jit(state, options)
 
 
 class EbpfVmRaw(_OnMemory[Raw]):
@@ -192,6 +235,14 @@ class EbpfVmMbuff(_Machine[Metadata]):
         state = self._state()
         self._hook.enter_with(state, memory, metadata)
         return self._run(state, options)
+
+    def execute_program_jit(
+        self, memory: Buffer, metadata: Buffer, **options: Unpack[JitOptions]
+    ) -> int:
+        """Run the compiled program; writable buffers are changed in place."""
+        state = self._state()
+        self._hook.enter_with(state, memory, metadata)
+        return self._run_jit(state, options)
 
 
 class EbpfVmFixedMbuff(_OnMemory[FixedMetadata]):

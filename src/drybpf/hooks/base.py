@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from drybpf.entry import Shape
 from drybpf.memory import PACKET, Region
 from drybpf.state import State
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 class Hook(ABC):
     """Where programs of one kind are attached.
 
-    A hook is immutable; what belongs to a run is in the run's state.
+    A hook is immutable; what belongs to a run is in the run's state.  `shape` says the same as
+    `enter` does, as data for the compiler.
     """
 
     name = ""
+    shape = Shape(PACKET, "zero", "zero")
     packet_address = PACKET  # of the packet's first byte
     private_packet = False  # whether programs get a copy even of a writable buffer
 

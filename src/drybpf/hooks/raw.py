@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from struct import pack_into
 from typing import TYPE_CHECKING
 
+from drybpf.entry import Shape
 from drybpf.hooks.base import Hook
 from drybpf.memory import CONTEXT, PACKET, SLOT_SIZE, Region
 from drybpf.state import State
@@ -31,6 +32,7 @@ class Raw(Hook):
     """A program on memory alone: r1 is its address, r2 its length in bytes."""
 
     name = "raw"
+    shape = Shape(PACKET, "packet", "packet")
 
     def enter(self, state: State, packet: Buffer, **fields: int) -> None:
         """Map the memory."""
@@ -43,6 +45,7 @@ class Metadata(Hook):
     """A program on a metadata buffer: r1 is its address, r2 its length in bytes."""
 
     name = "metadata"
+    shape = Shape(PACKET, "context", "context")
 
     def enter(self, state: State, packet: Buffer, **fields: int) -> None:
         """Map the packet alone; the buffer is mapped by `enter_with`."""
@@ -78,6 +81,12 @@ class FixedMetadata(Metadata):
             raise ValueError(f"the offsets {low} and {high} leave the metadata buffer")
         if high - low < 8:
             raise ValueError(f"the pointers at {low} and {high} overlap")
+
+    @property
+    def shape(self) -> Shape:  # type: ignore[override]  # it depends on the offsets
+        """The entry, with the places of the two pointers."""
+        pointers = (self.data_offset, 8), (self.data_end_offset, 8)
+        return Shape(PACKET, "context", "context", pointers=pointers)
 
     def enter(self, state: State, packet: Buffer, **fields: int) -> None:
         """Map the packet and a fresh buffer with its two pointers."""

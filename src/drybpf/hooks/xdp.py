@@ -6,6 +6,7 @@ from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from drybpf.entry import Shape
 from drybpf.hooks.base import Hook
 from drybpf.memory import CONTEXT, PACKET, Region
 from drybpf.state import State
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 HEADROOM = 256  # bytes before the packet: the kernel's XDP_PACKET_HEADROOM
+DEFAULT_IFINDEX = 1
 # struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
 _XDP_MD = Struct("<6I")
 
@@ -34,13 +36,29 @@ class Xdp(Hook):
     name = "xdp"
     packet_address = PACKET + HEADROOM
     private_packet = True
+    shape = Shape(
+        packet_address,
+        "context",
+        "zero",
+        context=(
+            (0, 4, "data"),
+            (4, 4, "data_end"),
+            (8, 4, "data"),
+            (12, 4, DEFAULT_IFINDEX),
+            (16, 4, 0),
+            (20, 4, 0),
+        ),
+        context_length=_XDP_MD.size,
+        context_writable=False,
+        private_packet=True,
+    )
 
     def enter(
         self,
         state: State,
         packet: Buffer,
         *,
-        ifindex: int = 1,
+        ifindex: int = DEFAULT_IFINDEX,
         rx_queue: int = 0,
         egress_ifindex: int = 0,
         **fields: int,

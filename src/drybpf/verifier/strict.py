@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator
 from drybpf import flow
 from drybpf.code import Code
 from drybpf.isa import Instruction
+from drybpf.isa.semantics import M32
 from drybpf.verifier.structure import Objections
 
 _ALL = (1 << 11) - 1
@@ -46,8 +47,9 @@ def _check_instruction(instruction: Instruction, helpers: Container[int] | None)
         if not instruction.imm:
             yield "a division by zero"
     elif row.semantics == "call_helper" and helpers is not None:
-        if instruction.imm not in helpers:
-            yield f"helper {instruction.imm} is unknown"
+        number = instruction.imm & M32
+        if number not in helpers:
+            yield f"helper {number} is unknown"
     elif row.semantics == "call_runtime":
         yield f"no function of the kernel has the BTF id {instruction.imm} here"
     elif row.group == "extension":

@@ -1,0 +1,86 @@
+"""Which engine runs a program, decided in one place.
+
+`interpreter` is the reference.  `jit` compiles before the first run.  `auto` interprets the first
+runs, then compiles; a program that is too large to compile is interpreted for good, and `note`
+says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, get_args
+
+from drybpf import interpreter
+from drybpf.code import Code
+from drybpf.entry import Shape
+from drybpf.errors import CompileError
+from drybpf.interpreter import Trace
+from drybpf.state import State
+
+if TYPE_CHECKING:
+    from drybpf.jit.compiled import Jit
+
+Engine = Literal["auto", "jit", "interpreter"]
+ENGINES: tuple[str, ...] = get_args(Engine)
+FIRST_RUNS = 2  # that `auto` interprets
+
+
+def check_engine(engine: str) -> Engine:
+    """Refuse the name of an engine that there is not."""
+    if engine not in ENGINES:
+        raise ValueError(f"there is no engine {engine!r}; there are {', '.join(ENGINES)}")
+    return engine  # type: ignore[return-value]  # mypy does not narrow by `in`
+
+
+class Runner:
+    """Runs the states of one program."""
+
+    def __init__(self, code: Code, shape: Shape) -> None:
+        """Prepare; LLVM is loaded when something is compiled."""
+        self.code, self.shape = code, shape
+        self.note = ""  # why `auto` does not compile
+        self._jit: Jit | None = None
+        self._runs = 0
+
+    @property
+    def jit(self) -> Jit:
+        """The program's compiler.  Raises `CompileError` where it cannot be compiled."""
+        if self._jit is None:
+            from drybpf.jit.compiled import Jit  # noqa: PLC0415 (LLVM only when it is used)
+
+            self._jit = Jit(self.code, self.shape)
+        return self._jit
+
+    def run(
+        self, state: State, engine: Engine, *, counting: bool = False, trace: Trace | None = None
+    ) -> int:
+        """Run a state to its end; the result is r0.
+
+        `state.instructions` is exact where the interpreter ran, or with `counting`.
+        """
+        if trace is not None or not self.compiles(engine):
+            return interpreter.run(state, trace)
+        return self.jit.run(state, counting=counting)
+
+    def compiles(self, engine: Engine) -> bool:
+        """Whether the next run is by compiled code."""
+        if engine != "auto":
+            return engine == "jit"
+        self._runs += 1
+        if self._runs <= FIRST_RUNS or self.note:
+            return False
+        try:
+            self.jit.variant()
+        except CompileError as error:
+            self.note = str(error)
+        return not self.note
+
+    def function(
+        self, name: str, budget: int, fresh: Callable[[object], State]
+    ) -> Callable[..., int] | None:
+        """A built-in function from packet to r0, or None where the program needs more."""
+        return self.jit.plain_call(name, budget, fresh)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle without what is compiled."""
+        return Runner, (self.code, self.shape)

@@ -1,0 +1,273 @@
+"""Compiled variants of one program, and the engine that runs them.
+
+`run` has the contract of `interpreter.run`: it takes a state and runs it until the program has
+returned.  What compiled code leaves, the interpreter finishes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+from drybpf import interpreter
+from drybpf.code import Code
+from drybpf.entry import Shape
+from drybpf.errors import CompileError, ExecutionError
+from drybpf.isa.semantics import LOADS, STORES
+from drybpf.jit import layout
+from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, entries
+from drybpf.jit.exchange import Exchange, adopt
+from drybpf.jit.module import Module, emit_module
+from drybpf.memory import frame_top
+from drybpf.native import builtin as builtins
+from drybpf.native import cache, target
+from drybpf.native.builtin import METH_O, builtin
+from drybpf.native.emit import compile_ir
+from drybpf.native.link import link
+from drybpf.state import FINISHED, State, helper_error
+from drybpf.verifier import structure
+
+MAX_INSTRUCTIONS = 20_000  # the most that is given to LLVM
+MAX_COMPILES = 8  # of one program, for guesses that failed
+
+
+@dataclass
+class Stats:
+    """What the compiler did for one program."""
+
+    compiles: int = 0
+    cached: int = 0  # of them from the disk cache
+    exits: dict[tuple[int, str], int] = field(default_factory=dict)
+    lookups: frozenset[int] = frozenset()  # slots whose region is looked up, after a wrong guess
+
+    def left(self, pc: int, reason: str) -> None:
+        """Count an exit."""
+        self.exits[pc, reason] = self.exits.get((pc, reason), 0) + 1
+
+
+class Variant:
+    """One compiled form of a program, linked and callable."""
+
+    def __init__(
+        self, code: Code, shape: Shape, lookups: frozenset[int], *, counting: bool
+    ) -> None:
+        """Compile, or take from the cache."""
+        key = _key(code, shape, lookups, counting)
+        self.cached = False
+        stored = cache.load(key)
+        if stored is not None:
+            count, _, rest = stored.partition(b"\n")
+            numbers, _, image = rest.partition(b"\n")
+            self.cached = True
+            self.module = Module("", tuple(map(int, numbers.split())), count == b"1")
+        else:
+            self.module = emit_module(code, shape, lookups, counting=counting)
+            image = compile_ir(self.module.ir)
+            numbers = " ".join(map(str, self.module.helpers)).encode()
+            cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
+        front = _entry_points(shape, code.may_write, self.module.lookups)
+        plain = shape.context is not None or shape.r1 != "context"
+        exports = ["run", "call", "batch"] if plain else ["run"]
+        self.env = (ctypes.c_uint64 * 4)()
+        self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
+        self.run = self._builtin("run")
+        self.batch = self._builtin("batch") if plain else None
+
+    def _builtin(self, name: str) -> Callable[..., int]:
+        address = self.library.address(name)
+        return builtin(address, name=name, flags=METH_O, keep=(self.library, self.env))
+
+    def plain_call(
+        self, name: str, fuel: int, fallback: Callable[[object, int], int]
+    ) -> Callable[..., int]:
+        """A built-in function from packet to r0; `fallback` finishes what it leaves."""
+        self.env[ENV_FUEL], self.env[ENV_FALLBACK] = fuel, id(fallback)
+        address = self.library.address("call")
+        keep = (self.library, self.env, fallback)
+        return builtin(
+            address,
+            name=name,
+            flags=METH_O,
+            keep=keep,
+            doc=f"{name}(packet, /)\n--\n\nRun on a packet.",
+        )
+
+
+_fronts: dict[tuple[object, ...], bytes] = {}
+
+
+def _entry_points(shape: Shape, may_write: bool, lookups: bool) -> bytes:
+    """The object with the entry points for programs of one shape: compiled once, then cached."""
+    key = (shape, may_write, lookups)
+    if key not in _fronts:
+        ir = entries(shape, may_write=may_write, lookups=lookups)
+        digest = sha256((ir + _describe()).encode()).digest()
+        image = cache.load(digest)
+        if image is None:
+            image = compile_ir(ir)
+            cache.store(digest, image)
+        _fronts[key] = image
+    return _fronts[key]
+
+
+def _key(code: Code, shape: Shape, lookups: frozenset[int], counting: bool) -> bytes:
+    facts = repr(
+        (shape, sorted(lookups), counting, dict(code.references), code.entries, _describe())
+    )
+    return sha256(code.bytecode + facts.encode()).digest()
+
+
+@lru_cache(maxsize=1)
+def _describe() -> str:
+    """What compiled code depends on besides the program: LLVM, processor, Python, and drybpf."""
+    digest = sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return f"{target.describe()}, {builtins.describe()}, {digest.hexdigest()}"
+
+
+class Jit:
+    """One program on one kind of hook, compiled when it is first run."""
+
+    def __init__(self, code: Code, shape: Shape) -> None:
+        """Prepare; nothing is compiled yet.  Raises `CompileError` where it is too large."""
+        if len(code) > MAX_INSTRUCTIONS:
+            raise CompileError(
+                f"{len(code)} instructions are more than the {MAX_INSTRUCTIONS} that are compiled"
+            )
+        if next(structure.check(code), None) is not None:
+            raise CompileError("only programs that pass the structural verifier are compiled")
+        self.code, self.shape = code, shape
+        self.stats = Stats()
+        self._variants: dict[bool, tuple[frozenset[int], Variant]] = {}
+
+    def variant(self, *, counting: bool = False) -> Variant:
+        """The compiled form, made anew after a guess has failed."""
+        known = self._variants.get(counting)
+        if known is None or known[0] != self.stats.lookups:
+            made = Variant(self.code, self.shape, self.stats.lookups, counting=counting)
+            self.stats.compiles += 1
+            self.stats.cached += made.cached
+            known = self._variants[counting] = (self.stats.lookups, made)
+        return known[1]
+
+    def run(self, state: State, *, counting: bool = False) -> int:
+        """Run a state until the program has returned; the result is r0.
+
+        `state.instructions` is exact with `counting`, and else only what was interpreted.
+        """
+        if not self._is_fresh(state):
+            return interpreter.run(state)
+        variant = self.variant(counting=counting)
+        exchange = Exchange(state, variant.module.helpers)
+        given = min(state.fuel, layout.SLICE)
+        kept = state.fuel - given
+        exchange.words[layout.FUEL] = given
+        try:
+            result = variant.run(exchange.address)
+        except BaseException as error:  # noqa: BLE001 (it is raised again, with its place)
+            exchange.take_back()
+            state.instructions = exchange.words[layout.COUNT]
+            state.fuel = kept + exchange.words[layout.FUEL]
+            self._raise(state, error)
+        state.instructions = exchange.words[layout.COUNT]
+        state.fuel = kept + exchange.words[layout.FUEL]
+        if exchange.words[layout.PC] == FINISHED & (1 << 64) - 1:
+            state.registers[0], state.pc = result, FINISHED
+            return result
+        exchange.take_back()
+        if exchange.words[layout.REASON] == layout.PENDING_RESULT:
+            self._finish_call(state, exchange.pending())
+        return self.resume(state)
+
+    def _is_fresh(self, state: State) -> bool:
+        """Whether the state is as the hook makes it: compiled code takes that for granted."""
+        begin, end = state.packet
+        r1 = {"packet": begin, "context": 1 << 28, "zero": 0}[self.shape.r1]
+        expected = [0, r1, *[0] * 8, frame_top(0)]
+        registers = list(state.registers)
+        if self.shape.r2 == "packet":
+            expected[2] = end - begin
+        elif self.shape.r2 == "context":
+            expected[2] = registers[2]
+        return (
+            registers == expected
+            and not state.frames
+            and state.pc == 0
+            and state.code is self.code
+            and begin in (self.shape.packet_address, end)
+        )
+
+    def _raise(self, state: State, error: BaseException) -> None:
+        """Raise what came out of compiled code, with its place."""
+        pc = state.pc
+        self.stats.left(pc, "helper")
+        if isinstance(error, Exception):
+            number = self._helper_number(state)
+            raised = helper_error(number, error)
+            if isinstance(raised, ExecutionError):
+                interpreter.locate(raised, state, self.code, pc)
+            if raised is not error:
+                raise raised from error
+        raise error
+
+    def _helper_number(self, state: State) -> int:
+        instruction = self.code.slots[state.pc]
+        return instruction.imm & 0xFFFF_FFFF if instruction else 0
+
+    def _finish_call(self, state: State, result: object) -> None:
+        pc = state.pc
+        self.stats.left(pc, "result")
+        try:
+            state.finish_call(self._helper_number(state), result, pc + 1)  # type: ignore[arg-type]  # it checks
+        except ExecutionError as error:
+            interpreter.locate(error, state, self.code, pc)
+            raise
+        state.instructions += 1
+
+    def resume(self, state: State) -> int:
+        """Go on in the interpreter, which finds a fault or shows that a guess was wrong."""
+        pc, before = state.pc, state.instructions
+        self.stats.left(pc, "check")
+        try:
+            result = interpreter.run(state)
+        except ExecutionError as error:
+            if error.pc != pc or state.instructions != before:
+                self._learn(pc)
+            raise
+        self._learn(pc)
+        return result
+
+    def _learn(self, pc: int) -> None:
+        """Have an access looked up from now on, whose guess was wrong."""
+        instruction = self.code.slots[pc]
+        semantics = instruction.row.semantics if instruction and instruction.row else ""
+        accesses = semantics in LOADS or semantics in STORES or semantics.endswith("_atomic")
+        if accesses and self.stats.compiles < MAX_COMPILES:
+            self.stats.lookups |= {pc}
+
+    def plain_call(
+        self, name: str, budget: int, fresh: Callable[[object], State]
+    ) -> Callable[..., int] | None:
+        """A built-in function from packet to r0, or None where the program needs more.
+
+        `fresh` makes the state of a run on a packet, for what compiled code leaves.
+        """
+        variant = self.variant()
+        if variant.module.helpers or variant.batch is None:
+            return None
+        given = min(budget, layout.SLICE)
+
+        def fallback(packet: object, address: int) -> int:
+            state = fresh(packet)
+            if not address:
+                return self.run(state)
+            adopt(state, address)
+            state.fuel += ctypes.c_uint64.from_address(address + 8 * layout.FUEL).value - given
+            return self.resume(state)
+
+        return variant.plain_call(name, given, fallback)

@@ -1,0 +1,387 @@
+"""The ways into a compiled program: by a prepared state, by one packet, by a batch of packets.
+
+Each is a CPython function of one argument.  `@run` takes the address of a prepared run, `@call` a
+buffer, `@batch` the address of a run with a batch in it.
+"""
+
+from __future__ import annotations
+
+from drybpf.entry import Shape
+from drybpf.jit.function import PARAMETERS, PASSED
+from drybpf.jit.runtime import fill, runtime
+from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
+
+ENV_FUEL, ENV_REMAINING, ENV_FALLBACK = 0, 1, 2  # words of @env
+
+
+_ENTER = """
+define {i64, i64} @enter({PARAMETERS}, i64 %fuel) {
+  {R2}
+  %r = call {i64, i64} @f0({PASSED}, i64 0, i64 %fuel, i64 {R1}, i64 %r2, i64 0, i64 0, i64 0)
+  ret {i64, i64} %r
+}
+"""
+
+_RUN = """
+define ptr @run(ptr %self, ptr %arg) {
+  %st = call ptr @PyLong_AsVoidPtr(ptr %arg)
+  %p0 = getelementptr i64, ptr %st, i64 {PACKET}
+  %pkt = load ptr, ptr %p0
+  %p1 = getelementptr i64, ptr %st, i64 {PACKET_LENGTH}
+  %plen = load i64, ptr %p1
+  %p2 = getelementptr i64, ptr %st, i64 {CONTEXT}
+  %ctx = load ptr, ptr %p2
+  %p3 = getelementptr i64, ptr %st, i64 {CONTEXT_LENGTH}
+  %clen = load i64, ptr %p3
+  %p4 = getelementptr i64, ptr %st, i64 {STACK}
+  %stk = load ptr, ptr %p4
+  %p5 = getelementptr i64, ptr %st, i64 {FUEL}
+  %fuel = load i64, ptr %p5
+  %pair = call {i64, i64} @enter({PASSED}, i64 0, i64 %fuel)
+  %rest = extractvalue {i64, i64} %pair, 1
+  %left = icmp eq i64 %rest, {LEFT}
+  br i1 %left, label %cold, label %done
+done:
+  %r0 = extractvalue {i64, i64} %pair, 0
+  store i64 -1, ptr %st
+  store i64 %rest, ptr %p5
+  %pr = getelementptr i64, ptr %st, i64 {REGISTERS}
+  store i64 %r0, ptr %pr
+  br label %answer
+cold:
+  %pe = getelementptr i64, ptr %st, i64 {REASON}
+  %reason = load i64, ptr %pe
+  %e1 = icmp eq i64 %reason, {RAISED}
+  %e2 = icmp eq i64 %reason, {INTERRUPTED}
+  %error = or i1 %e1, %e2
+  br i1 %error, label %raise, label %answer
+answer:
+  %value = phi i64 [%r0, %done], [0, %cold]
+  %object = call ptr @PyLong_FromUnsignedLongLong(i64 %value)
+  ret ptr %object
+raise:
+  ret ptr null
+}
+"""
+
+_CALL = """
+define ptr @call(ptr %self, ptr %arg) {
+  %buffer = alloca [80 x i8], align 16
+  %st = alloca [{WORDS} x i64], align 16
+  %stk = alloca [{STACK_BYTES} x i8], align 16
+  {SCRATCH_ALLOCA}
+  %regions = alloca [8 x i64], align 16
+  %rc = call i32 @PyObject_GetBuffer(ptr %arg, ptr %buffer, i32 0)
+  %bad = icmp ne i32 %rc, 0
+  br i1 %bad, label %refused, label %open, !prof !1
+open:
+  %given = load ptr, ptr %buffer
+  %pl = getelementptr i8, ptr %buffer, i64 16
+  %plen = load i64, ptr %pl
+  %p1 = getelementptr i64, ptr %st, i64 {PACKET_LENGTH}
+  store i64 %plen, ptr %p1
+  %pe = getelementptr i64, ptr %st, i64 {REASON}
+  store i64 0, ptr %pe
+  store i64 0, ptr %st
+  %long = icmp ugt i64 %plen, {LONGEST}
+  br i1 %long, label %strange, label %fits, !prof !1
+fits:
+  {COPY}
+ready:
+  %pkt = phi ptr {PACKETS}
+  {KEPT}
+  %p0 = getelementptr i64, ptr %st, i64 {PACKET}
+  store ptr %pkt, ptr %p0
+  %p4 = getelementptr i64, ptr %st, i64 {STACK}
+  store ptr %stk, ptr %p4
+  %env0 = load i64, ptr @env
+  %penv1 = getelementptr i64, ptr @env, i64 {ENV_REMAINING}
+  %env1 = load i64, ptr %penv1
+  %p6 = getelementptr i64, ptr %st, i64 {REMAINING}
+  store i64 %env1, ptr %p6
+  {CONTEXT_SETUP}
+  {REGION_SETUP}
+  %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
+      i64 0, i64 %env0)
+  %rest = extractvalue {i64, i64} %pair, 1
+  %left = icmp eq i64 %rest, {LEFT}
+  br i1 %left, label %cold, label %done, !prof !1
+done:
+  %r0 = extractvalue {i64, i64} %pair, 0
+  {FREE}
+  call void @PyBuffer_Release(ptr %buffer)
+  %object = call ptr @PyLong_FromUnsignedLongLong(i64 %r0)
+  ret ptr %object
+cold:
+  %reason = load i64, ptr %pe
+  %interrupted = icmp eq i64 %reason, {INTERRUPTED}
+  br i1 %interrupted, label %raise, label %resume
+resume:
+  %answer = call ptr @fallback(ptr %arg, ptr %st)
+  {FREE}
+  call void @PyBuffer_Release(ptr %buffer)
+  ret ptr %answer
+raise:
+  {FREE}
+  call void @PyBuffer_Release(ptr %buffer)
+  ret ptr null
+strange:
+  %verdict = call ptr @fallback(ptr %arg, ptr null)
+  call void @PyBuffer_Release(ptr %buffer)
+  ret ptr %verdict
+refused:
+  ret ptr null
+}
+define internal ptr @fallback(ptr %arg, ptr %st) noinline cold {
+  %arguments = alloca [3 x ptr]
+  %p1 = getelementptr ptr, ptr %arguments, i64 1
+  store ptr %arg, ptr %p1
+  %number = ptrtoint ptr %st to i64
+  %address = call ptr @PyLong_FromUnsignedLongLong(i64 %number)
+  %p2 = getelementptr ptr, ptr %arguments, i64 2
+  store ptr %address, ptr %p2
+  %pf = getelementptr i64, ptr @env, i64 {ENV_FALLBACK}
+  %function = load ptr, ptr %pf
+  %r = call ptr @PyObject_Vectorcall(ptr %function, ptr %p1, i64 -9223372036854775806, ptr null)
+  call void @Py_DecRef(ptr %address)
+  ret ptr %r
+}
+"""
+
+# A private copy: of every packet, or only of those in read-only buffers.
+_COPY = """%pw = getelementptr i8, ptr %buffer, i64 32
+  %flag = load i32, ptr %pw
+  %readonly = icmp ne i32 %flag, 0
+  %copied = or i1 %readonly, {PRIVATE}
+  br i1 %copied, label %copy, label %ready
+copy:
+  %big = icmp ugt i64 %plen, {SCRATCH_BYTES}
+  br i1 %big, label %allocate, label %fill
+allocate:
+  %heap = call ptr @PyMem_Malloc(i64 %plen)
+  %failed = icmp eq ptr %heap, null
+  br i1 %failed, label %strange, label %fill
+fill:
+  %own = phi ptr [%scratch, %copy], [%heap, %allocate]
+  %owned = phi ptr [null, %copy], [%heap, %allocate]
+  call void @llvm.memcpy.p0.p0.i64(ptr %own, ptr %given, i64 %plen, i1 false)
+  br label %ready"""
+SCRATCH_BYTES = 2048
+
+_BATCH = """
+define ptr @batch(ptr %self, ptr %arg) {
+  %st = call ptr @PyLong_AsVoidPtr(ptr %arg)
+  %pq = getelementptr i64, ptr %st, i64 {RELEASE}
+  %flag = load i64, ptr %pq
+  %release = icmp ne i64 %flag, 0
+  br i1 %release, label %unlock, label %locked
+unlock:
+  %thread = call ptr @PyEval_SaveThread()
+  call void @packets(ptr %st)
+  call void @PyEval_RestoreThread(ptr %thread)
+  br label %answer
+locked:
+  call void @packets(ptr %st)
+  br label %answer
+answer:
+  %pe = getelementptr i64, ptr %st, i64 {REASON}
+  %reason = load i64, ptr %pe
+  %e1 = icmp eq i64 %reason, {RAISED}
+  %e2 = icmp eq i64 %reason, {INTERRUPTED}
+  %error = or i1 %e1, %e2
+  br i1 %error, label %raise, label %fine
+fine:
+  %object = call ptr @PyLong_FromUnsignedLongLong(i64 %reason)
+  ret ptr %object
+raise:
+  ret ptr null
+}
+define internal i64 @offset(ptr %offsets, i64 %index, i1 %wide) alwaysinline {
+  br i1 %wide, label %eight, label %four
+eight:
+  %p8 = getelementptr i64, ptr %offsets, i64 %index
+  %v8 = load i64, ptr %p8, align 1
+  ret i64 %v8
+four:
+  %p4 = getelementptr i32, ptr %offsets, i64 %index
+  %v4 = load i32, ptr %p4, align 1
+  %z4 = zext i32 %v4 to i64
+  ret i64 %z4
+}
+define internal void @packets(ptr %st) noinline {
+entry:
+  %pd = getelementptr i64, ptr %st, i64 {DATA}
+  %data = load ptr, ptr %pd
+  %pdl = getelementptr i64, ptr %st, i64 {DATA_LENGTH}
+  %size = load i64, ptr %pdl
+  %po = getelementptr i64, ptr %st, i64 {OFFSETS}
+  %offsets = load ptr, ptr %po
+  %pw = getelementptr i64, ptr %st, i64 {WIDE}
+  %w = load i64, ptr %pw
+  %wide = icmp ne i64 %w, 0
+  %pv = getelementptr i64, ptr %st, i64 {VERDICTS}
+  %verdicts = load ptr, ptr %pv
+  %pi = getelementptr i64, ptr %st, i64 {INDEX}
+  %first = load i64, ptr %pi
+  %pn = getelementptr i64, ptr %st, i64 {END}
+  %end = load i64, ptr %pn
+  %pb = getelementptr i64, ptr %st, i64 {BUDGET}
+  %budget = load i64, ptr %pb
+  %pk = getelementptr i64, ptr %st, i64 {STACK}
+  %stk = load ptr, ptr %pk
+  %ps = getelementptr i64, ptr %st, i64 {SCRATCH}
+  %scratch = load ptr, ptr %ps
+  %pm = getelementptr i64, ptr %st, i64 {REMAINING}
+  %rest0 = load i64, ptr %pm
+  %pe = getelementptr i64, ptr %st, i64 {REASON}
+  store i64 0, ptr %pe
+  %pp = getelementptr i64, ptr %st, i64 {PACKET}
+  %pl = getelementptr i64, ptr %st, i64 {PACKET_LENGTH}
+  %begin = call i64 @offset(ptr %offsets, i64 %first, i1 %wide)
+  br label %loop
+loop:
+  %i = phi i64 [%first, %entry], [%i1, %next]
+  %low = phi i64 [%begin, %entry], [%high, %next]
+  %used = phi i64 [0, %entry], [%used1, %next]
+  %more = icmp ult i64 %i, %end
+  %fresh = icmp ult i64 %used, {SLICE}
+  %go = and i1 %more, %fresh
+  br i1 %go, label %packet, label %stop
+packet:
+  %i1 = add i64 %i, 1
+  %high = call i64 @offset(ptr %offsets, i64 %i1, i1 %wide)
+  %plen = sub i64 %high, %low
+  %c1 = icmp ule i64 %low, %high
+  %c2 = icmp ule i64 %high, %size
+  %c3 = icmp ule i64 %plen, {LONGEST}
+  %c12 = and i1 %c1, %c2
+  %c123 = and i1 %c12, %c3
+  br i1 %c123, label %good, label %bad, !prof !0
+good:
+  %given = getelementptr i8, ptr %data, i64 %low
+  {BATCH_COPY}
+  {BATCH_REGIONS}
+  {CONTEXT_SETUP}
+  %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
+      i64 0, i64 %budget)
+  %rest = extractvalue {i64, i64} %pair, 1
+  %left = icmp eq i64 %rest, {LEFT}
+  br i1 %left, label %cold, label %next, !prof !1
+next:
+  %r0 = extractvalue {i64, i64} %pair, 0
+  %out = getelementptr i64, ptr %verdicts, i64 %i
+  store i64 %r0, ptr %out
+  %spent = sub i64 %budget, %rest
+  %used1 = add i64 %used, %spent
+  br label %loop
+cold:
+  store i64 %i, ptr %pi
+  store ptr %pkt, ptr %pp
+  store i64 %plen, ptr %pl
+  ret void
+bad:
+  store i64 {BAD_OFFSETS}, ptr %pe
+  br label %stop
+stop:
+  store i64 %i, ptr %pi
+  store i64 -1, ptr %st
+  ret void
+}
+"""
+
+
+def enter(shape: Shape) -> str:
+    """The function that begins a program: its first function, with the hook's r1 and r2."""
+    r1 = {"packet": shape.packet_address, "context": CONTEXT, "zero": 0}[shape.r1]
+    r2 = {"packet": "%plen", "context": "%clen", "zero": "0"}[shape.r2]
+    return fill(_ENTER, PARAMETERS=PARAMETERS, PASSED=PASSED, R1=r1, R2=f"%r2 = add i64 {r2}, 0")
+
+
+def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
+    """The module of the entry points for programs on a hook of the given shape."""
+    values: dict[str, object] = {
+        "PASSED": PASSED,
+        "LONGEST": SLOT_SIZE - (shape.packet_address & SLOT_SIZE - 1),
+        "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
+        "ENV_REMAINING": ENV_REMAINING,
+        "ENV_FALLBACK": ENV_FALLBACK,
+        "CLEN": shape.context_length,
+        "CONTEXT_SETUP": _context_setup(shape),
+        "REGION_SETUP": _region_setup(shape, "%regions") if lookups else "",
+        "BATCH_REGIONS": _BATCH_REGIONS if lookups else "",
+        "BATCH_COPY": _BATCH_COPY if may_write else "%pkt = getelementptr i8, ptr %given, i64 0",
+        "SCRATCH_BYTES": SCRATCH_BYTES,
+        "PRIVATE": "true" if shape.private_packet else "false",
+        **_copying(may_write),
+    }
+    text = runtime() + "declare {i64, i64} @enter(ptr, i64, ptr, i64, ptr, ptr, i64, i64)" + _RUN
+    if shape.context is not None or shape.r1 != "context":
+        text += _CALL + _BATCH
+    for name in ("CONTEXT_SETUP", "REGION_SETUP", "COPY", "BATCH_COPY", "BATCH_REGIONS"):
+        text = text.replace("{" + name + "}", str(values[name]))
+    return fill(text, **values)
+
+
+_BATCH_COPY = """call void @llvm.memcpy.p0.p0.i64(ptr %scratch, ptr %given, i64 %plen, i1 false)
+  %pkt = getelementptr i8, ptr %scratch, i64 0"""
+
+
+def _copying(may_write: bool) -> dict[str, str]:
+    if not may_write:
+        return {
+            "SCRATCH_ALLOCA": "",
+            "COPY": "br label %ready",
+            "PACKETS": "[%given, %fits]",
+            "KEPT": "",
+            "FREE": "",
+        }
+    return {
+        "SCRATCH_ALLOCA": "%scratch = alloca [{SCRATCH_BYTES} x i8], align 16".replace(
+            "{SCRATCH_BYTES}", str(SCRATCH_BYTES)
+        ),
+        "COPY": _COPY,
+        "PACKETS": "[%given, %fits], [%own, %fill]",
+        "KEPT": "%kept = phi ptr [null, %fits], [%owned, %fill]",
+        "FREE": "call void @PyMem_Free(ptr %kept)",
+    }
+
+
+def _context_setup(shape: Shape) -> str:
+    lines = ["%ctx = getelementptr i64, ptr %st, i64 {CONTEXT_BYTES}"]
+    for index, (offset, size, value) in enumerate(shape.context or ()):
+        bits = 8 * size
+        if value == "data_end":
+            lines.append(f"%ce{index} = add i64 %plen, {shape.packet_address}")
+            stored = f"%ce{index}"
+            if bits == 32:
+                lines.append(f"%cn{index} = trunc i64 {stored} to i32")
+                stored = f"%cn{index}"
+        else:
+            stored = str(shape.packet_address if value == "data" else value)
+        lines.append(f"%cp{index} = getelementptr i8, ptr %ctx, i64 {offset}")
+        lines.append(f"store i{bits} {stored}, ptr %cp{index}")
+    return "\n  ".join(lines)
+
+
+def _region_setup(shape: Shape, table: str) -> str:
+    words = [shape.packet_address, "%plen", "%pkt", 1]
+    words += [CONTEXT, shape.context_length, "%ctx", int(shape.context_writable)]
+    lines = []
+    for index, word in enumerate(words):
+        kind = "ptr" if word in ("%pkt", "%ctx") else "i64"
+        lines.append(f"%rg{index} = getelementptr i64, ptr {table}, i64 {index}")
+        lines.append(f"store {kind} {word}, ptr %rg{index}")
+    lines.append("%rgt = getelementptr i64, ptr %st, i64 {REGIONS}")
+    lines.append(f"store ptr {table}, ptr %rgt")
+    lines.append("%rgn = getelementptr i64, ptr %st, i64 {REGION_COUNT}")
+    lines.append(f"store i64 {2 if shape.context_length else 1}, ptr %rgn")
+    return "\n  ".join(lines)
+
+
+# The first region of a batch's table is the packet at hand.
+_BATCH_REGIONS = """%rgp = getelementptr i64, ptr %st, i64 {REGIONS}
+  %rgt = load ptr, ptr %rgp
+  %rg1 = getelementptr i64, ptr %rgt, i64 1
+  store i64 %plen, ptr %rg1
+  %rg2 = getelementptr i64, ptr %rgt, i64 2
+  store ptr %pkt, ptr %rg2"""

@@ -1,0 +1,148 @@
+"""Between a run's state and the words that compiled code works on."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+from drybpf.jit import layout
+from drybpf.memory import CONTEXT, FRAME_SIZE, FRAME_STRIDE, SLOT_BITS, STACK, Memory
+from drybpf.state import Context, Frame, State
+
+M64 = (1 << 64) - 1
+Words = ctypes.Array[ctypes.c_uint64]
+_WORDS = ctypes.c_uint64 * layout.WORDS
+
+
+class _Buffer(ctypes.Structure):
+    """CPython's Py_buffer."""
+
+    _fields_ = (
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.py_object),
+        ("len", ctypes.c_ssize_t),
+        ("rest", ctypes.c_byte * 64),
+    )
+
+
+def host_address(view: memoryview) -> int:
+    """The host address of a buffer's first byte, good as long as the view lives."""
+    buffer = _Buffer()
+    _GET(view, ctypes.byref(buffer), 0)
+    address = buffer.buf or 0
+    _RELEASE(ctypes.byref(buffer))
+    return address
+
+
+_GET = ctypes.pythonapi.PyObject_GetBuffer
+_GET.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
+_RELEASE = ctypes.pythonapi.PyBuffer_Release
+_RELEASE.argtypes = [ctypes.c_void_p]
+_RELEASE.restype = None
+
+
+class NativeContext(Context):
+    """A helper's context in a compiled run: it looks up how deep the run is when asked."""
+
+    words: Words
+
+    def __init__(self, state: State, number: int, words: Words) -> None:
+        """Keep the words beside the state."""
+        super().__init__(state, number)
+        object.__setattr__(self, "words", words)
+
+    @property
+    def memory(self) -> Memory:
+        """The memory, with the frames that the program has entered by now."""
+        self.state.memory.show_frames(self.words[layout.DEPTH] + 1)
+        return self.state.memory
+
+
+class Exchange:
+    """The words of one run, and all that they point at."""
+
+    def __init__(self, state: State, helpers: Sequence[int]) -> None:
+        """Make the words of a run that has not begun."""
+        self.state = state
+        self.words: Words = _WORDS()
+        self.address = ctypes.addressof(self.words)
+        words = self.words
+        words[layout.STACK] = host_address(state.memory.stack)
+        begin, end = state.packet
+        regions = [
+            region
+            for region in state.memory.regions()
+            if region.start >> SLOT_BITS != STACK >> SLOT_BITS
+        ]
+        table = (ctypes.c_uint64 * (layout.REGION_WORDS * len(regions)))()
+        for index, region in enumerate(regions):
+            host = host_address(region.data)
+            entry = region.start, region.length, host, int(region.writable)
+            for place, word in enumerate(entry, index * layout.REGION_WORDS):
+                table[place] = word
+            if region.start == begin:
+                words[layout.PACKET], words[layout.PACKET_LENGTH] = host, end - begin
+            if region.start == CONTEXT:
+                words[layout.CONTEXT], words[layout.CONTEXT_LENGTH] = host, region.length
+        words[layout.REGIONS] = ctypes.addressof(table)
+        words[layout.REGION_COUNT] = len(regions)
+        self._keep: list[object] = [table, regions]
+        self._prepare_helpers(helpers)
+
+    def _prepare_helpers(self, numbers: Sequence[int]) -> None:
+        table = (ctypes.c_uint64 * (2 * len(numbers) + 1))()
+        for index, number in enumerate(numbers):
+            helper = self.state.helpers.get(number)
+            if helper is not None:
+                context = NativeContext(self.state, number, self.words)
+                self._keep += [helper, context]
+                table[2 * index], table[2 * index + 1] = id(helper), id(context)
+        self.words[layout.HELPERS] = ctypes.addressof(table)
+        self._keep.append(table)
+
+    def take_back(self) -> None:
+        """Put what compiled code left behind into the state."""
+        words, state = self.words, self.state
+        state.pc = words[layout.PC]
+        state.registers[:] = words[layout.REGISTERS : layout.REGISTERS + 11]
+        state.frames[:] = frames_of(words, state)
+        state.memory.show_frames(len(state.frames) + 1)
+
+    def pending(self) -> object:
+        """The helper's result that compiled code could not take."""
+        pointer = ctypes.cast(self.words[layout.PENDING], ctypes.py_object)
+        result: object = pointer.value
+        _DECREF(result)  # compiled code owned it
+        return result
+
+
+_DECREF = ctypes.pythonapi.Py_DecRef
+_DECREF.argtypes = [ctypes.py_object]
+_DECREF.restype = None
+
+
+def frames_of(words: Words, state: State) -> list[Frame]:
+    """The callers' records of a run that left."""
+    frames = []
+    for depth in range(words[layout.DEPTH]):
+        place = layout.FRAMES + depth * layout.FRAME_WORDS
+        return_pc, *saved = words[place : place + layout.FRAME_WORDS]
+        frames.append(Frame(state.code, return_pc, tuple(saved)))
+    return frames
+
+
+def adopt(state: State, address: int) -> None:
+    """Put a run that left a plain call, its words at `address`, into a fresh state."""
+    words = _WORDS.from_address(address)
+    state.pc = words[layout.PC]
+    state.registers[:] = words[layout.REGISTERS : layout.REGISTERS + 11]
+    state.frames[:] = frames_of(words, state)
+    for depth in range(len(state.frames) + 1):
+        place = depth * FRAME_STRIDE + FRAME_STRIDE - FRAME_SIZE
+        frame = ctypes.string_at(words[layout.STACK] + place, FRAME_SIZE)
+        state.memory.stack[place : place + FRAME_SIZE] = frame
+    state.memory.show_frames(len(state.frames) + 1)
+    begin, end = state.packet
+    for region in state.memory.regions():
+        if region.start == begin and region.writable:
+            region.data[:] = ctypes.string_at(words[layout.PACKET], end - begin)

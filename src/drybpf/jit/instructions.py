@@ -1,0 +1,299 @@
+"""The instructions in LLVM IR: one short function a family, keyed like the table's semantics."""
+
+from __future__ import annotations
+
+from drybpf import flow
+from drybpf.isa import Instruction
+from drybpf.isa.semantics import (
+    ATOMICS,
+    COMPARE_EXCHANGE,
+    CONDITIONS,
+    CONVERSIONS,
+    LOADS,
+    M32,
+    OPERATIONS,
+    PACKET_LOADS,
+    STORES,
+    WIDE_LOADS,
+    signed,
+)
+from drybpf.jit import layout, lowering
+from drybpf.jit.function import PASSED, RESULT, Emitter, FunctionText
+from drybpf.jit.ir import Value
+from drybpf.jit.provenance import Pointer
+from drybpf.memory import (
+    CONTEXT,
+    FRAME_SIZE,
+    FUNCTION_HANDLES,
+    MAX_FRAMES,
+    PACKET,
+    STACK,
+)
+
+
+def _source(f: FunctionText, instruction: Instruction) -> Value:
+    row = instruction.row
+    if row is not None and "src" in row.operands:
+        return f.get(instruction.src)
+    return str(instruction.imm)
+
+
+def _operation(f: FunctionText, _pc: int, instruction: Instruction) -> None:
+    lower = lowering.OPERATIONS[instruction.row.semantics if instruction.row else ""]
+    pure_move = instruction.row is not None and "dst" not in instruction.row.reads
+    dst = "0" if pure_move else f.get(instruction.dst)
+    f.set(instruction.dst, lower(f, dst, _source(f, instruction)))
+
+
+def _conversion(f: FunctionText, _pc: int, instruction: Instruction) -> None:
+    lower = lowering.CONVERSIONS[instruction.row.semantics if instruction.row else ""]
+    f.set(instruction.dst, lower(f, f.get(instruction.dst)))
+
+
+def _wide_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    value = f.code.references.get(pc, instruction.imm64)
+    if instruction.src == 4 and pc not in f.code.references:
+        value = FUNCTION_HANDLES + (flow.target(pc, instruction) or 0)
+    f.set(instruction.dst, str(signed(value, 64)))
+
+
+def _branch(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    lower = lowering.CONDITIONS[instruction.row.semantics if instruction.row else ""]
+    holds = lower(f, f.get(instruction.dst), _source(f, instruction))
+    target = flow.target(pc, instruction)
+    f.flush()
+    f.line(f"br i1 {holds}, label %b{target}, label %b{pc + 1}")
+
+
+def _jump(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    f.flush()
+    f.line(f"br label %b{flow.target(pc, instruction)}")
+
+
+def _exit(f: FunctionText, _pc: int, _instruction: Instruction) -> None:
+    _return(f, f.get(0))
+
+
+def _return(f: FunctionText, value: Value) -> None:
+    fuel = f.value("load i64, ptr %fuel")
+    pair = f.value(f"insertvalue {RESULT} undef, i64 {value}, 0")
+    f.line(f"ret {RESULT} {f.value(f'insertvalue {RESULT} {pair}, i64 {fuel}, 1')}")
+
+
+# Calls
+
+
+def _call_local(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    callee = flow.target(pc, instruction)
+    f.callees.add(callee or 0)
+    shallow = f.value(f"icmp ult i64 %depth, {MAX_FRAMES - 1}")
+    f.leave_unless(shallow, pc, "deep")
+    deeper = f.value("add i64 %depth, 1")
+    current = f.value("load i64, ptr %fuel")
+    passed = ", ".join(f"i64 {f.get(number)}" for number in range(1, 6))
+    saved = ", ".join(f"i64 {f.get(number)}" for number in range(6, 10))
+    pair = f.value(f"call {RESULT} @f{callee}({PASSED}, i64 {deeper}, i64 {current}, {passed})")
+    left = f.value(f"extractvalue {RESULT} {pair}, 1")
+    gone = f.value(f"icmp eq i64 {left}, {layout.LEFT}")
+    name = len(f.lines)
+    f.line(f"br i1 {gone}, label %unwind{name}, label %back{name}, !prof !1")
+
+    uncounted = f.behind - 1
+
+    def cold() -> None:
+        f.label(f"unwind{name}")
+        if f.options.counting and uncounted:
+            f.line(f"call void @count(ptr %st, i64 {-uncounted})")
+        f.line(f"call void @save_frame(ptr %st, i64 %depth, i64 {pc + 1}, {saved})")
+        f.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
+
+    f.exits.append(cold)
+    f.label(f"back{name}")
+    f.line(f"store i64 {left}, ptr %fuel")
+    _after_call(f, f.value(f"extractvalue {RESULT} {pair}, 0"))
+
+
+def _after_call(f: FunctionText, result: Value) -> None:
+    f.set(0, result)
+    for number in range(1, 6):
+        f.set(number, "0")
+
+
+def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    number = instruction.imm & M32
+    index = f.helpers.setdefault(number, len(f.helpers))
+    passed = ", ".join(f"i64 {f.get(argument)}" for argument in range(1, 6))
+    pair = f.value(f"call {RESULT} @call_helper(ptr %st, i64 {index}, i64 %depth, {passed})")
+    fine = f.value(f"extractvalue {RESULT} {pair}, 1")
+    f.leave_unless(f.value(f"icmp eq i64 {fine}, 0"), pc, "helper")
+    _after_call(f, f.value(f"extractvalue {RESULT} {pair}, 0"))
+
+
+def _always_leave(f: FunctionText, pc: int, _instruction: Instruction) -> None:
+    """What only the interpreter does."""
+    f.leave_unless("false", pc, "always")
+    _after_call(f, "0")
+
+
+# Memory
+
+
+def _host(
+    f: FunctionText, pc: int, instruction: Instruction, base: int, size: int, access: str
+) -> Value:
+    """Check an access and give its host address."""
+    region = f.region(pc, instruction)
+    offset = instruction.offset
+    if base == 10 and region == STACK:
+        return _in_frame(f, pc, offset, size)
+    address = f.get(base)
+    if offset:
+        address = f.value(f"add i64 {address}, {offset}")
+    if region == PACKET:
+        return _within(f, pc, address, f.options.packet_address, f"%plimit{size}", "%pkt")
+    if region == CONTEXT:
+        if access != "read" and not f.options.context_writable:
+            f.leave_unless("false", pc, "readonly")
+            return "%ctx"
+        return _within(f, pc, address, CONTEXT, f"%climit{size}", "%ctx")
+    if region == STACK:
+        return _within(f, pc, address, "%low", str(FRAME_SIZE - size + 1), "%frame")
+    f.uses_lookup = True
+    write = int(access != "read")
+    host = f.value(f"call ptr @lookup(ptr %st, i64 %depth, i64 {address}, i64 {size}, i64 {write})")
+    f.leave_unless(f.value(f"icmp ne ptr {host}, null"), pc)
+    return host
+
+
+def _in_frame(f: FunctionText, pc: int, offset: int, size: int) -> Value:
+    """An access relative to r10 itself, which nothing can have changed."""
+    if not -FRAME_SIZE <= offset <= -size:
+        f.leave_unless("false", pc)
+        return "%frame"
+    return f.value(f"getelementptr i8, ptr %frame, i64 {FRAME_SIZE + offset}")
+
+
+def _within(
+    f: FunctionText, pc: int, address: Value, start: Value | int, limit: Value, host: Value
+) -> Value:
+    offset = f.value(f"sub i64 {address}, {start}")
+    f.leave_unless(f.value(f"icmp ult i64 {offset}, {limit}"), pc)
+    return f.value(f"getelementptr i8, ptr {host}, i64 {offset}")
+
+
+def _load(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    size, extend = LOADS[instruction.row.semantics if instruction.row else ""]
+    if _load_packet_end(f, pc, instruction, size):
+        return
+    host = _host(f, pc, instruction, instruction.src, size, "read")
+    bits = 8 * size
+    value = f.value(f"load i{bits}, ptr {host}, align 1")
+    f.set(instruction.dst, (f.sext if extend else f.zext)(value, bits))
+
+
+def _load_packet_end(f: FunctionText, pc: int, instruction: Instruction, size: int) -> bool:
+    """Load a packet pointer from a context that is known, as the value that it has."""
+    guess = f.guesses[pc][instruction.src]
+    if not isinstance(guess, Pointer) or guess.region != CONTEXT or guess.offset is None:
+        return False
+    place = guess.offset + instruction.offset
+    for offset, width, is_end in f.options.packet_ends:
+        if (offset, width) == (place, size):
+            expected = CONTEXT + place - instruction.offset
+            same = f.value(f"icmp eq i64 {f.get(instruction.src)}, {expected}")
+            f.leave_unless(same, pc)
+            begin = f.options.packet_address
+            value = f.value(f"add i64 %plen, {begin}") if is_end else str(begin)
+            f.set(instruction.dst, value)
+            return True
+    return False
+
+
+def _store(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    size = STORES[instruction.row.semantics if instruction.row else ""]
+    value = f.trunc(_source(f, instruction), 8 * size)
+    host = _host(f, pc, instruction, instruction.dst, size, "write")
+    f.line(f"store i{8 * size} {value}, ptr {host}, align 1")
+
+
+def _aligned(f: FunctionText, pc: int, instruction: Instruction, size: int) -> Value:
+    """The host address of an atomic access; it leaves where guest or host is misaligned."""
+    host = _host(f, pc, instruction, instruction.dst, size, "atomic")
+    guest = f.value(f"add i64 {f.get(instruction.dst)}, {instruction.offset}")
+    both = f.value(f"or i64 {guest}, {f.value(f'ptrtoint ptr {host} to i64')}")
+    low = f.value(f"and i64 {both}, {size - 1}")
+    f.leave_unless(f.value(f"icmp eq i64 {low}, 0"), pc, "misaligned")
+    return host
+
+
+def _atomic(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    row = instruction.row
+    semantics = row.semantics if row else ""
+    bits = 32 if "32" in semantics else 64
+    host = _aligned(f, pc, instruction, bits // 8)
+    value = f.trunc(f.get(instruction.src), bits)
+    name = lowering.ATOMICS[semantics]
+    old = f.value(f"atomicrmw {name} ptr {host}, i{bits} {value} seq_cst, align {bits // 8}")
+    if row is not None and row.writes:
+        f.set(instruction.src, f.zext(old, bits))
+
+
+def _compare_exchange(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    bits = 32 if instruction.row and "32" in instruction.row.semantics else 64
+    host = _aligned(f, pc, instruction, bits // 8)
+    expected = f.trunc(f.get(0), bits)
+    value = f.trunc(f.get(instruction.src), bits)
+    pair = f.value(
+        f"cmpxchg ptr {host}, i{bits} {expected}, i{bits} {value} seq_cst seq_cst, "
+        f"align {bits // 8}"
+    )
+    f.set(0, f.zext(f.value(f"extractvalue {{i{bits}, i1}} {pair}, 0"), bits))
+
+
+def _packet_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
+    size, indirect = PACKET_LOADS[instruction.row.semantics if instruction.row else ""]
+    offset = str(instruction.imm & M32)
+    if indirect:
+        sum_ = f.value(f"add i64 {f.get(instruction.src)}, {instruction.imm}")
+        offset = f.value(f"and i64 {sum_}, {M32}")
+    inside = f.value(f"icmp ult i64 {offset}, %plimit{size}")
+    name, cache = len(f.lines), dict(f.cache)
+    uncounted, refund = f.behind, f.refund
+    f.line(f"br i1 {inside}, label %in{name}, label %beyond{name}")
+
+    def cold() -> None:
+        """Out of range ends the program: here at depth 0, else by the interpreter."""
+        f.label(f"beyond{name}")
+        outermost = f.value("icmp eq i64 %depth, 0")
+        f.line(f"br i1 {outermost}, label %end{name}, label %deep{name}")
+        f.label(f"end{name}")
+        if f.options.counting and uncounted > 1:
+            f.line(f"call void @count(ptr %st, i64 {1 - uncounted})")
+        _return(f, "0")
+        f.label(f"deep{name}")
+        f.leave(pc, cache, uncounted, refund)
+
+    f.exits.append(cold)
+    f.label(f"in{name}")
+    host = f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
+    value = f.value(f"load i{8 * size}, ptr {host}, align 1")
+    _after_call(f, f.zext(lowering.swap(f, value, 8 * size), 8 * size))
+
+
+EMITTERS: dict[str, Emitter] = {
+    **dict.fromkeys(OPERATIONS, _operation),
+    **dict.fromkeys(CONVERSIONS, _conversion),
+    **dict.fromkeys(WIDE_LOADS, _wide_load),
+    **dict.fromkeys(CONDITIONS, _branch),
+    **dict.fromkeys(LOADS, _load),
+    **dict.fromkeys(STORES, _store),
+    **dict.fromkeys(ATOMICS, _atomic),
+    **dict.fromkeys(COMPARE_EXCHANGE, _compare_exchange),
+    **dict.fromkeys(PACKET_LOADS, _packet_load),
+    "ja": _jump,
+    "call_helper": _call_helper,
+    "call_local": _call_local,
+    "call_runtime": _always_leave,
+    "callx": _always_leave,
+    "exit": _exit,
+}

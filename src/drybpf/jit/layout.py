@@ -1,0 +1,44 @@
+"""The memory that compiled code and Python share for a run: 64-bit words at fixed places.
+
+A run that left holds here what `drybpf.state.State` needs to go on: the pc, the registers, the
+fuel and a record for each caller.
+"""
+
+from __future__ import annotations
+
+PC = 0  # the instruction to go on from; FINISHED where the program has returned
+REGISTERS = 1  # eleven words
+FUEL = 12
+REASON = 13  # why the run left
+DEPTH = 14  # of the frame that left, from 0
+REMAINING = 15  # fuel kept back, given out in slices
+PACKET, PACKET_LENGTH = 16, 17  # host address, bytes
+CONTEXT, CONTEXT_LENGTH = 18, 19
+STACK = 20  # host address of the whole stack
+REGIONS, REGION_COUNT = 21, 22  # host address of the table of regions
+HELPERS = 23  # host address of pairs: helper, its context
+PENDING = 24  # a helper's result that is not a plain number: an owned reference
+COUNT = 25  # instructions, in the counting variant
+CONTEXT_BYTES = 26  # a context of up to 48 bytes, built by compiled code
+FRAMES = 32  # a record a depth: return pc, r6 to r9
+FRAME_WORDS = 5
+BATCH = FRAMES + 8 * FRAME_WORDS  # what a batch adds, see below
+WORDS = BATCH + 10
+
+# A batch: data and its length, offsets and their width, verdicts, scratch for private copies
+DATA, DATA_LENGTH, OFFSETS, WIDE, VERDICTS = range(BATCH, BATCH + 5)
+INDEX, END, SCRATCH, BUDGET, RELEASE = range(BATCH + 5, BATCH + 10)
+
+# A region: guest address, length, host address, writable
+REGION_WORDS = 4
+
+# Reasons
+CHECK = 0  # a check failed: the interpreter goes on from the instruction
+RAISED = 1  # a Python helper raised; its exception is set
+PENDING_RESULT = 2  # a helper returned what only the interpreter can take
+INTERRUPTED = 3  # a signal handler raised
+
+BAD_OFFSETS = 4  # a batch's offsets leave its data
+
+LEFT = -(1 << 63)  # the fuel that a function returns when it left
+SLICE = 1 << 24  # fuel between two looks for signals

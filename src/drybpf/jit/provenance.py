@@ -1,0 +1,225 @@
+"""Guesses about what registers point at: which region, and at which offset in the frame.
+
+Compiled code checks an address against the region that is guessed here, and leaves where the
+guess is wrong, so a guess may be wrong but never unsafe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drybpf import flow
+from drybpf.code import Code
+from drybpf.isa import Instruction
+from drybpf.isa.semantics import LOADS, M64, STORES, signed
+from drybpf.memory import CONTEXT, PACKET, SLOT_BITS, STACK
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Somewhere in a region; `offset` from its start (the frame: from r10), None if unknown."""
+
+    region: int  # PACKET, CONTEXT or STACK (the function's own frame)
+    offset: int | None = None
+
+
+Guess = Pointer | int | None  # a pointer, a constant, or unknown
+_SLOTS = range(11, 11 + 64)  # the 8-byte slots of the frame stand behind the registers
+Guesses = tuple[Guess, ...]
+UNKNOWN: Guesses = (None,) * (11 + 64)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryGuess:
+    """What a program is entered with, and which context loads give packet pointers."""
+
+    registers: Guesses
+    packet_pointers: frozenset[tuple[int, int]] = frozenset()  # (offset, size)
+
+
+def frame_entry(arguments: Sequence[Guess] = ()) -> Guesses:
+    """What is known where a function begins: zeros, its arguments, and r10."""
+    state: list[Guess] = [*[0] * 10, Pointer(STACK, 0), *[0] * 64]
+    for number, guess in enumerate(arguments[:5], 1):
+        # A pointer into the caller's frame is not one into this frame.
+        state[number] = None if _in_frame(guess) else guess
+    return tuple(state)
+
+
+def _in_frame(guess: Guess) -> bool:
+    return isinstance(guess, Pointer) and guess.region == STACK
+
+
+class Analysis:
+    """The guesses before each instruction of one function."""
+
+    def __init__(
+        self, code: Code, entry: int, known: Guesses, pointers: frozenset[tuple[int, int]]
+    ) -> None:
+        """Analyse from the function's entry; linear but for a few rounds over loops."""
+        self.before: dict[int, Guesses] = {}
+        self.calls: dict[int, list[Guess]] = {}  # arguments by the callee's entry
+        self._code, self._pointers = code, pointers
+        self._blocks: dict[int, Guesses] = {}
+        work = [(entry, known)]
+        while work:
+            pc, arriving = work.pop()
+            meeting = _meet(self._blocks.get(pc), arriving)
+            if meeting is None:
+                continue
+            self._blocks[pc] = meeting
+            work.extend(self._walk(pc, meeting))
+
+    def _walk(self, pc: int, state: Guesses) -> list[tuple[int, Guesses]]:
+        """Go straight on from a slot to where control splits or meets."""
+        slots = self._code.slots
+        while True:
+            instruction = slots[pc]
+            self.before[pc] = state
+            if instruction is None:
+                return []
+            state = self._after(pc, instruction, state)
+            following = flow.successors(slots, pc)
+            if len(following) != 1 or following[0] in self._blocks or following[0] <= pc:
+                return [(behind, state) for behind in following]
+            pc = following[0]
+            if pc in self.before:
+                return [(pc, state)]
+
+    def _after(self, pc: int, instruction: Instruction, state: Guesses) -> Guesses:
+        row = instruction.row
+        semantics = row.semantics if row else ""
+        changed = list(state)
+        if semantics in STORES:
+            self._store(instruction, state, changed)
+        elif semantics in LOADS:
+            changed[instruction.dst] = self._load(instruction, state)
+        elif semantics.startswith(("call", "ldabs", "ldind")):
+            if semantics == "call_local":
+                self._call(pc, instruction, state)
+            changed[:6] = [None, 0, 0, 0, 0, 0]
+        elif semantics.startswith("cmpxchg"):
+            changed[0] = None
+        elif semantics.startswith("lddw"):
+            changed[instruction.dst] = self._constant(pc, instruction)
+        elif row and row.writes:
+            written = getattr(instruction, row.writes)
+            changed[written] = _compute(instruction, semantics, state)
+        return tuple(changed)
+
+    def _constant(self, pc: int, instruction: Instruction) -> Guess:
+        value = self._code.references.get(pc, instruction.imm64 if not instruction.src else None)
+        if value is not None and value >> SLOT_BITS in _REGIONS:
+            return Pointer(value >> SLOT_BITS << SLOT_BITS)
+        return value
+
+    def _call(self, pc: int, instruction: Instruction, state: Guesses) -> None:
+        target = flow.target(pc, instruction)
+        if target is None:
+            return
+        passed = [None if _in_frame(guess) else guess for guess in state[1:6]]
+        known = self.calls.get(target)
+        if known is not None:
+            passed = [_join(a, b) for a, b in zip(known, passed, strict=True)]
+        self.calls[target] = passed
+
+    def _load(self, instruction: Instruction, state: Guesses) -> Guess:
+        base = state[instruction.src]
+        size, _ = LOADS[instruction.row.semantics if instruction.row else ""]
+        if not isinstance(base, Pointer) or base.offset is None:
+            return None
+        offset = base.offset + instruction.offset
+        if base.region == CONTEXT and (offset, size) in self._pointers:
+            return Pointer(PACKET)
+        slot = 11 + offset // 8 + 64
+        if base.region == STACK and size == 8 and offset % 8 == 0 and slot in _SLOTS:
+            return state[slot]
+        return None
+
+    def _store(self, instruction: Instruction, state: Guesses, changed: list[Guess]) -> None:
+        base = state[instruction.dst]
+        if not isinstance(base, Pointer) or base.region != STACK or base.offset is None:
+            return
+        row = instruction.row
+        size = STORES[row.semantics if row else ""]
+        offset = base.offset + instruction.offset
+        for slot in {11 + offset // 8 + 64, 11 + (offset + size - 1) // 8 + 64}:
+            if slot in _SLOTS:
+                changed[slot] = None
+        slot = 11 + offset // 8 + 64
+        if size == 8 and offset % 8 == 0 and slot in _SLOTS:
+            register = row is not None and "src" in row.operands
+            changed[slot] = state[instruction.src] if register else instruction.imm & M64
+
+
+_REGIONS = frozenset(region >> SLOT_BITS for region in (PACKET, CONTEXT))
+
+
+def _meet(known: Guesses | None, arriving: Guesses) -> Guesses | None:
+    """Both at once; None where nothing new arrives."""
+    if known is None:
+        return arriving
+    if known == arriving:
+        return None
+    meeting = tuple(_join(a, b) for a, b in zip(known, arriving, strict=True))
+    return None if meeting == known else meeting
+
+
+def _join(a: Guess, b: Guess) -> Guess:
+    if a == b:
+        return a
+    if isinstance(a, Pointer) and isinstance(b, Pointer):
+        return Pointer(a.region) if a.region == b.region else None
+    if isinstance(a, Pointer) and b == 0:  # a pointer, or null where it was not found
+        return a
+    if isinstance(b, Pointer) and a == 0:
+        return b
+    return None
+
+
+def _compute(instruction: Instruction, semantics: str, state: Guesses) -> Guess:
+    row = instruction.row
+    register = row is not None and "src" in row.operands
+    left = state[instruction.dst]
+    right: Guess = state[instruction.src] if register else instruction.imm & M64
+    if semantics == "mov64":
+        return right
+    if semantics == "add64":
+        if isinstance(right, Pointer) and not isinstance(left, Pointer):
+            left, right = right, left
+        return _move(left, right, 1)
+    if semantics == "sub64" and not isinstance(right, Pointer):
+        return _move(left, right, -1)
+    return None
+
+
+def _move(base: Guess, by: Guess, sign: int) -> Guess:
+    if isinstance(by, Pointer) or base is None:
+        return None
+    if isinstance(base, int):
+        return None if by is None else (base + sign * by) & M64
+    if base.offset is None or by is None:
+        return Pointer(base.region)
+    return Pointer(base.region, signed(base.offset + sign * signed(by, 64), 64))
+
+
+def analyse(code: Code, entry: EntryGuess) -> Mapping[int, Analysis]:
+    """Analyse every function that is reached, by its entry slot.
+
+    A function is analysed again, a few times at most, when a later call passes other arguments.
+    """
+    known: dict[int, Guesses] = {0: entry.registers}
+    analyses: dict[int, Analysis] = {}
+    work, rounds = [0], 4 * len(code.entries) + 4
+    while work and rounds:
+        rounds -= 1
+        function = work.pop()
+        analysis = Analysis(code, function, known[function], entry.packet_pointers)
+        analyses[function] = analysis
+        for callee, arguments in analysis.calls.items():
+            meeting = _meet(known.get(callee), frame_entry(arguments))
+            if meeting is not None:
+                known[callee] = meeting
+                work.append(callee)
+    return analyses

@@ -1,0 +1,257 @@
+"""What compiled programs call out of line: leaving, looking up, calling helpers.
+
+This is compiled once, with the entry points, and linked to every program.  `{NAME}` in a
+template is a word of `layout`.
+"""
+
+from __future__ import annotations
+
+from drybpf.jit import layout
+from drybpf.memory import FRAME_SIZE, FRAME_STRIDE, SLOT_BITS, STACK
+
+_WORDS = {
+    **{name: value for name, value in vars(layout).items() if name.isupper()},
+    "FRAME_GAP": FRAME_STRIDE - FRAME_SIZE,
+    "FRAME_STRIDE": FRAME_STRIDE,
+    "STACK_SLOT": STACK >> SLOT_BITS,
+    "STACK_START": STACK,
+    "SLOT_BITS": SLOT_BITS,
+}
+
+
+def fill(template: str, **more: object) -> str:
+    """Put the words of the layout, and other values, into a template of IR."""
+    for name, value in {**_WORDS, **more}.items():
+        template = template.replace("{" + name + "}", str(value))
+    return template
+
+
+PROGRAM = """
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare i16 @llvm.bswap.i16(i16)
+declare i32 @llvm.bswap.i32(i32)
+declare i64 @llvm.bswap.i64(i64)
+declare void @leave(ptr, i64, i64, i64, {ELEVEN}) cold
+declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64) cold
+declare ptr @lookup(ptr, i64, i64, i64, i64)
+declare {i64, i64} @call_helper(ptr, i64, i64, i64, i64, i64, i64, i64)
+!0 = !{!"branch_weights", i32 100000, i32 1}
+!1 = !{!"branch_weights", i32 1, i32 100000}
+"""
+"""What every program's module begins with."""
+
+_COUNT = """
+define internal void @count(ptr %st, i64 %n) alwaysinline {
+  %p = getelementptr i64, ptr %st, i64 {COUNT}
+  %old = load i64, ptr %p
+  %new = add i64 %old, %n
+  store i64 %new, ptr %p
+  ret void
+}
+"""
+
+DECLARATIONS = """
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare ptr @PyLong_FromUnsignedLongLong(i64)
+declare ptr @PyLong_AsVoidPtr(ptr)
+declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
+declare i64 @PyLong_AsUnsignedLongLong(ptr)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare i32 @PyObject_GetBuffer(ptr, ptr, i32)
+declare void @PyBuffer_Release(ptr)
+declare ptr @PyMem_Malloc(i64)
+declare void @PyMem_Free(ptr)
+declare ptr @PyErr_Occurred()
+declare void @PyErr_Clear()
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+declare void @Py_DecRef(ptr)
+@env = external global [4 x i64]
+!0 = !{!"branch_weights", i32 100000, i32 1}
+!1 = !{!"branch_weights", i32 1, i32 100000}
+"""
+
+_LEAVE = """
+define void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinline cold {
+{STORES}
+  store i64 %pc, ptr %st
+  %pf = getelementptr i64, ptr %st, i64 {FUEL}
+  store i64 %fuel, ptr %pf
+  %pd = getelementptr i64, ptr %st, i64 {DEPTH}
+  store i64 %depth, ptr %pd
+  ret void
+}
+define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3, i64 %w4)
+    noinline cold {
+  %a = mul i64 %depth, {FRAME_WORDS}
+  %b = add i64 %a, {FRAMES}
+  %p0 = getelementptr i64, ptr %st, i64 %b
+  store i64 %w0, ptr %p0
+  %p1 = getelementptr i64, ptr %p0, i64 1
+  store i64 %w1, ptr %p1
+  %p2 = getelementptr i64, ptr %p0, i64 2
+  store i64 %w2, ptr %p2
+  %p3 = getelementptr i64, ptr %p0, i64 3
+  store i64 %w3, ptr %p3
+  %p4 = getelementptr i64, ptr %p0, i64 4
+  store i64 %w4, ptr %p4
+  ret void
+}
+"""
+
+_LOOKUP = """
+define ptr @lookup(ptr %st, i64 %depth, i64 %address, i64 %size, i64 %write) noinline {
+entry:
+  %slot = lshr i64 %address, {SLOT_BITS}
+  %stack = icmp eq i64 %slot, {STACK_SLOT}
+  br i1 %stack, label %frames, label %table
+frames:
+  %so = sub i64 %address, {STACK_START}
+  %sd = udiv i64 %so, {FRAME_STRIDE}
+  %si = urem i64 %so, {FRAME_STRIDE}
+  %se = add i64 %si, %size
+  %c1 = icmp ule i64 %sd, %depth
+  %c2 = icmp uge i64 %si, {FRAME_GAP}
+  %c3 = icmp ule i64 %se, {FRAME_STRIDE}
+  %c12 = and i1 %c1, %c2
+  %c123 = and i1 %c12, %c3
+  %pk = getelementptr i64, ptr %st, i64 {STACK}
+  %base = load ptr, ptr %pk
+  %sh = getelementptr i8, ptr %base, i64 %so
+  %sr = select i1 %c123, ptr %sh, ptr null
+  ret ptr %sr
+table:
+  %pt = getelementptr i64, ptr %st, i64 {REGIONS}
+  %regions = load ptr, ptr %pt
+  %pn = getelementptr i64, ptr %st, i64 {REGION_COUNT}
+  %n = load i64, ptr %pn
+  br label %next
+next:
+  %i = phi i64 [0, %table], [%i1, %miss]
+  %more = icmp ult i64 %i, %n
+  br i1 %more, label %try, label %none
+try:
+  %w = mul i64 %i, {REGION_WORDS}
+  %e0 = getelementptr i64, ptr %regions, i64 %w
+  %start = load i64, ptr %e0
+  %e1 = getelementptr i64, ptr %e0, i64 1
+  %length = load i64, ptr %e1
+  %offset = sub i64 %address, %start
+  %short = icmp ult i64 %length, %size
+  %room = sub i64 %length, %size
+  %inside = icmp ule i64 %offset, %room
+  %long = xor i1 %short, true
+  %hit = and i1 %inside, %long
+  br i1 %hit, label %found, label %miss
+miss:
+  %i1 = add i64 %i, 1
+  br label %next
+found:
+  %e2 = getelementptr i64, ptr %e0, i64 2
+  %host = load ptr, ptr %e2
+  %e3 = getelementptr i64, ptr %e0, i64 3
+  %writable = load i64, ptr %e3
+  %allowed = icmp uge i64 %writable, %write
+  %there = getelementptr i8, ptr %host, i64 %offset
+  %result = select i1 %allowed, ptr %there, ptr null
+  ret ptr %result
+none:
+  ret ptr null
+}
+"""
+
+_CALL_HELPER = """
+define {i64, i64} @call_helper(ptr %st, i64 %index, i64 %depth, i64 %a1, i64 %a2, i64 %a3,
+    i64 %a4, i64 %a5) noinline {
+  %arguments = alloca [7 x ptr]
+  %overflow = alloca i32
+  %pd = getelementptr i64, ptr %st, i64 {DEPTH}
+  store i64 %depth, ptr %pd
+  %pr = getelementptr i64, ptr %st, i64 {REASON}
+  %ph = getelementptr i64, ptr %st, i64 {HELPERS}
+  %table = load ptr, ptr %ph
+  %twice = mul i64 %index, 2
+  %pair = getelementptr ptr, ptr %table, i64 %twice
+  %function = load ptr, ptr %pair
+  %unknown = icmp eq ptr %function, null
+  br i1 %unknown, label %leave, label %call
+call:
+  %second = getelementptr ptr, ptr %pair, i64 1
+  %context = load ptr, ptr %second
+  %p1 = getelementptr ptr, ptr %arguments, i64 1
+  store ptr %context, ptr %p1
+{STORES}
+  %result = call ptr @PyObject_Vectorcall(ptr %function, ptr %p1, i64 -9223372036854775802,
+      ptr null)
+{RELEASES}
+  %null = icmp eq ptr %result, null
+  br i1 %null, label %raised, label %convert
+convert:
+  %v = call i64 @PyLong_AsLongLongAndOverflow(ptr %result, ptr %overflow)
+  %over = load i32, ptr %overflow
+  %large = icmp eq i32 %over, 1
+  br i1 %large, label %unsigned, label %small
+small:
+  %below = icmp ne i32 %over, 0
+  br i1 %below, label %odd, label %maybe
+unsigned:
+  %u = call i64 @PyLong_AsUnsignedLongLong(ptr %result)
+  br label %maybe
+maybe:
+  %value = phi i64 [%v, %small], [%u, %unsigned]
+  %minus = icmp eq i64 %value, -1
+  br i1 %minus, label %doubt, label %good
+doubt:
+  %error = call ptr @PyErr_Occurred()
+  %fine = icmp eq ptr %error, null
+  br i1 %fine, label %good, label %odd
+good:
+  call void @Py_DecRef(ptr %result)
+  %r = insertvalue {i64, i64} {i64 0, i64 0}, i64 %value, 0
+  ret {i64, i64} %r
+odd:
+  call void @PyErr_Clear()
+  %pp = getelementptr i64, ptr %st, i64 {PENDING}
+  store ptr %result, ptr %pp
+  store i64 {PENDING_RESULT}, ptr %pr
+  br label %leave
+raised:
+  store i64 {RAISED}, ptr %pr
+  br label %leave
+leave:
+  ret {i64, i64} {i64 0, i64 1}
+}
+"""
+
+
+def _leave() -> str:
+    parameters = ", ".join(f"i64 %r{number}" for number in range(11))
+    stores = "\n".join(
+        f"  %p{number} = getelementptr i64, ptr %st, i64 {layout.REGISTERS + number}\n"
+        f"  store i64 %r{number}, ptr %p{number}"
+        for number in range(11)
+    )
+    return fill(_LEAVE, PARAMETERS=parameters, STORES=stores)
+
+
+def _call_helper() -> str:
+    stores = "\n".join(
+        f"  %o{number} = call ptr @PyLong_FromUnsignedLongLong(i64 %a{number})\n"
+        f"  %q{number} = getelementptr ptr, ptr %arguments, i64 {number + 1}\n"
+        f"  store ptr %o{number}, ptr %q{number}"
+        for number in range(1, 6)
+    )
+    releases = "\n".join(f"  call void @Py_DecRef(ptr %o{number})" for number in range(1, 6))
+    return fill(_CALL_HELPER, STORES=stores, RELEASES=releases)
+
+
+def prelude(*, counting: bool) -> str:
+    """What a program's module begins with: what it calls out of line."""
+    text = PROGRAM.replace("{ELEVEN}", ", ".join(["i64"] * 11))
+    return text + (fill(_COUNT) if counting else "")
+
+
+def runtime() -> str:
+    """The declarations and functions that the module of the entry points begins with."""
+    return DECLARATIONS + _leave() + fill(_LOOKUP) + _call_helper()

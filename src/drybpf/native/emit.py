@@ -1,0 +1,82 @@
+"""From LLVM IR to object code, optimised IR or assembly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from drybpf.errors import CompileError
+from drybpf.native.target import machine
+
+if TYPE_CHECKING:
+    from llvmlite.binding import ModuleRef
+
+
+def compile_ir(
+    ir: str,
+    *,
+    level: int = 2,
+    codegen: int = 2,
+    vectorize: bool = True,
+    verify: bool = False,
+    triple: str | None = None,
+) -> bytes:
+    """Optimise a module and give its object code.
+
+    `level` and `codegen`, 0 to 3, are the effort of the optimiser and of the code generator;
+    `vectorize` allows vectors and interleaving in loops; `verify` checks the module first: without
+    it, IR that parses but is wrong can end the process.  Raises `CompileError`.
+    """
+    with _optimised(ir, level=level, vectorize=vectorize, verify=verify, triple=triple) as module:
+        return bytes(machine(triple, codegen=codegen).emit_object(module))
+
+
+def optimise(
+    ir: str,
+    *,
+    level: int = 2,
+    vectorize: bool = True,
+    verify: bool = False,
+    triple: str | None = None,
+) -> str:
+    """The text of a module after optimisation.  Parameters and errors as for `compile_ir`."""
+    with _optimised(ir, level=level, vectorize=vectorize, verify=verify, triple=triple) as module:
+        return str(module)
+
+
+def assembly(
+    ir: str,
+    *,
+    level: int = 2,
+    codegen: int = 2,
+    vectorize: bool = True,
+    verify: bool = False,
+    triple: str | None = None,
+) -> str:
+    """The assembly text of a module.  Parameters and errors as for `compile_ir`."""
+    with _optimised(ir, level=level, vectorize=vectorize, verify=verify, triple=triple) as module:
+        return str(machine(triple, codegen=codegen).emit_assembly(module))
+
+
+@contextmanager
+def _optimised(
+    ir: str, *, level: int, vectorize: bool, verify: bool, triple: str | None
+) -> Iterator[ModuleRef]:
+    if not 0 <= level <= 3:
+        raise ValueError(f"level is 0 to 3, not {level}")
+    from llvmlite import binding as llvm  # noqa: PLC0415 (LLVM only when code is made)
+
+    from drybpf.native import passes  # noqa: PLC0415 (as above)
+
+    host = machine(triple)
+    try:
+        # A context of its own: the global one keeps every type and constant for ever.
+        with llvm.create_context() as context, llvm.parse_assembly(ir, context) as module:
+            module.triple, module.data_layout = host.triple, str(host.target_data)
+            if verify:
+                module.verify()
+            passes.run(module, host, level=level, vectorize=vectorize)
+            yield module
+    except (RuntimeError, UnicodeError) as error:
+        raise CompileError(f"LLVM refuses the module: {error}") from error

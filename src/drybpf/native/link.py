@@ -1,0 +1,67 @@
+"""Object code made callable: linked into this process, freed with its `Library`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from drybpf.errors import CompileError
+from drybpf.native.target import machine
+
+if TYPE_CHECKING:
+    from llvmlite.binding import LLJIT, ResourceTracker
+
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+class Library:
+    """Linked code.  Its addresses are good as long as it lives; keep it beside what calls them."""
+
+    __slots__ = ("__weakref__", "_addresses", "_engine", "_tracker")
+
+    def __init__(self, engine: LLJIT, tracker: ResourceTracker, exports: Sequence[str]) -> None:
+        """Hold the engine and what was linked into it; `link` makes libraries."""
+        self._engine, self._tracker = engine, tracker
+        self._addresses = {name: int(tracker[name]) for name in exports}
+
+    def address(self, name: str) -> int:
+        """The host address of an exported symbol.  Raises `ValueError` for any other name."""
+        if name not in self._addresses:
+            raise ValueError(f"{name!r} is not exported; {', '.join(self._addresses)} are")
+        return self._addresses[name]
+
+
+def link(
+    objects: Sequence[bytes], exports: Sequence[str], imports: Mapping[str, int] = _NOTHING
+) -> Library:
+    """Link objects of this host with each other and look up `exports` in them.
+
+    `imports` are addresses of symbols by name; the symbols of this process (Python's C API, memset)
+    are found besides.  Code pages come out readable and executable, never writable.  Any thread may
+    link: LLVM is entered by one at a time.  Raises `CompileError` for a symbol that is not there
+    and for bytes that are plainly no object; but the linker trusts what it is given, so hand it
+    only what `compile_ir` made and the cache has kept.
+    """
+    for name, address in imports.items():
+        if not 0 < address < 1 << 64:
+            raise ValueError(f"{name} cannot lie at {address:#x}")
+    if isinstance(exports, str) or not all(exports):
+        raise ValueError("exports are names")
+    from llvmlite import binding as llvm  # noqa: PLC0415 (LLVM only when code is linked)
+
+    builder = llvm.JITLibraryBuilder().add_current_process()
+    for image in objects:
+        builder.add_object_img(image)
+    for name, address in imports.items():
+        builder.import_symbol(name, address)
+    for name in exports:
+        builder.export_symbol(name)
+    try:
+        # An engine a library, so that names never meet.  JITLink answers an address that
+        # does not fit with an error, where the older linker ends the process.
+        engine = llvm.create_lljit_compiler(machine(), use_jit_link=True, suppress_errors=True)
+        tracker = builder.link(engine, "library")
+    except RuntimeError as error:
+        raise CompileError(f"the object code does not link: {error}") from error
+    return Library(engine, tracker, exports)
