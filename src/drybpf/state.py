@@ -113,26 +113,35 @@ class State:
 
     def leave(self) -> None:
         """Return from a function to its caller, or to the helper that had it called."""
+        frame, result = self.frames[-1], self.registers[0]
+        then = frame.then
+        if then is None:
+            self._pop(result)
+            return
+        # The helper goes on while the frame is still there: if it faults, the state is as before.
+        following = self._ask(0, lambda context: then(context, result))
+        self._pop(result)
+        self.finish_call(0, following, frame.return_pc)
+
+    def _pop(self, result: int) -> None:
         frame = self.frames.pop()
         self.memory.pop_frame()
-        registers = self.registers
         self.code, self.pc = frame.code, frame.return_pc
-        registers[1:] = [0, 0, 0, 0, 0, *frame.saved, frame_top(len(self.frames))]
-        if frame.then is not None:
-            then, result = frame.then, registers[0]
-            self._accept(0, lambda context: then(context, result), frame.return_pc)
+        top = frame_top(len(self.frames))
+        self.registers[:] = [result, 0, 0, 0, 0, 0, *frame.saved, top]
 
     def call_helper(self, number: int, helper: Helper, return_pc: int) -> None:
         """Call a helper with r1 to r5; afterwards r0 is its result and r1 to r5 are zero."""
         arguments = self.registers[1:6]
-        self._accept(number, lambda context: helper(context, *arguments), return_pc)
-
-    def _accept(self, number: int, call: Callable[[Context], HelperResult], return_pc: int) -> None:
-        try:
-            result = call(Context(self, number))
-        except Exception as error:
-            raise helper_error(number, error) from error
+        result = self._ask(number, lambda context: helper(context, *arguments))
         self.finish_call(number, result, return_pc)
+
+    def _ask(self, number: int, call: Callable[[Context], HelperResult]) -> HelperResult:
+        try:
+            return call(Context(self, number))
+        except Exception as error:
+            raised = helper_error(number, error)
+            raise raised from (None if raised is error else error)
 
     def finish_call(self, number: int, result: HelperResult, return_pc: int) -> None:
         """Take a helper's result and go on behind the call, or where the result sends the run."""

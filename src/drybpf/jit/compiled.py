@@ -17,7 +17,7 @@ from drybpf import interpreter
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
-from drybpf.isa.semantics import LOADS, STORES
+from drybpf.isa.semantics import LOADS, M64, STORES
 from drybpf.jit import layout
 from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, entries
 from drybpf.jit.exchange import Exchange, adopt
@@ -33,6 +33,7 @@ from drybpf.verifier import structure
 
 MAX_INSTRUCTIONS = 20_000  # the most that is given to LLVM
 MAX_COMPILES = 8  # of one program, for guesses that failed
+MAX_VARIANTS = 24  # of one program, for runs of many slices
 
 
 @dataclass
@@ -53,10 +54,16 @@ class Variant:
     """One compiled form of a program, linked and callable."""
 
     def __init__(
-        self, code: Code, shape: Shape, lookups: frozenset[int], *, counting: bool
+        self,
+        code: Code,
+        shape: Shape,
+        lookups: frozenset[int],
+        *,
+        counting: bool,
+        start: int | None,
     ) -> None:
         """Compile, or take from the cache."""
-        key = _key(code, shape, lookups, counting)
+        key = _key(code, (shape, sorted(lookups), counting, start))
         self.cached = False
         stored = cache.load(key)
         if stored is not None:
@@ -65,7 +72,7 @@ class Variant:
             self.cached = True
             self.module = Module("", tuple(map(int, numbers.split())), count == b"1")
         else:
-            self.module = emit_module(code, shape, lookups, counting=counting)
+            self.module = emit_module(code, shape, lookups, counting=counting, start=start)
             image = compile_ir(self.module.ir)
             numbers = " ".join(map(str, self.module.helpers)).encode()
             cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
@@ -114,11 +121,9 @@ def _entry_points(shape: Shape, may_write: bool, lookups: bool) -> bytes:
     return _fronts[key]
 
 
-def _key(code: Code, shape: Shape, lookups: frozenset[int], counting: bool) -> bytes:
-    facts = repr(
-        (shape, sorted(lookups), counting, dict(code.references), code.entries, _describe())
-    )
-    return sha256(code.bytecode + facts.encode()).digest()
+def _key(code: Code, options: object) -> bytes:
+    facts = options, dict(code.references), code.entries, _describe()
+    return sha256(code.bytecode + repr(facts).encode()).digest()
 
 
 @lru_cache(maxsize=1)
@@ -143,17 +148,24 @@ class Jit:
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape = code, shape
         self.stats = Stats()
-        self._variants: dict[bool, tuple[frozenset[int], Variant]] = {}
+        self._variants: dict[tuple[bool, int | None], Variant] = {}
+        self._lookups: frozenset[int] = frozenset()  # those of the variants
 
-    def variant(self, *, counting: bool = False) -> Variant:
-        """The compiled form, made anew after a guess has failed."""
-        known = self._variants.get(counting)
-        if known is None or known[0] != self.stats.lookups:
-            made = Variant(self.code, self.shape, self.stats.lookups, counting=counting)
+    def variant(self, *, counting: bool = False, start: int | None = None) -> Variant:
+        """A compiled form of the program, made anew after a guess has failed.
+
+        With a `start` it goes on from that slot: that is how a run of many slices continues.
+        """
+        if self._lookups != self.stats.lookups:
+            self._variants.clear()
+            self._lookups = self.stats.lookups
+        variant = self._variants.get((counting, start))
+        if variant is None:
+            variant = Variant(self.code, self.shape, self._lookups, counting=counting, start=start)
             self.stats.compiles += 1
-            self.stats.cached += made.cached
-            known = self._variants[counting] = (self.stats.lookups, made)
-        return known[1]
+            self.stats.cached += variant.cached
+            self._variants[counting, start] = variant
+        return variant
 
     def run(self, state: State, *, counting: bool = False) -> int:
         """Run a state until the program has returned; the result is r0.
@@ -162,27 +174,49 @@ class Jit:
         """
         if not self._is_fresh(state):
             return interpreter.run(state)
-        variant = self.variant(counting=counting)
-        exchange = Exchange(state, variant.module.helpers)
+        return self._drive(state, None, counting=counting)
+
+    def _drive(self, state: State, start: int | None, *, counting: bool) -> int:
+        """Run slice after slice, in compiled code as long as it can."""
+        while True:
+            variant = self.variant(counting=counting, start=start)
+            exchange = Exchange(state, variant.module.helpers)
+            if self._go(variant, state, exchange):
+                if not state.frames:
+                    state.pc = FINISHED
+                    return state.registers[0]
+                state.leave()
+            elif not self._slice_ended(state, exchange.words[layout.FUEL]):
+                return self.resume(state)
+            start = state.pc
+            if len(self._variants) >= MAX_VARIANTS and (counting, start) not in self._variants:
+                return interpreter.run(state)
+
+    def _go(self, variant: Variant, state: State, exchange: Exchange) -> bool:
+        """Run compiled code once; whether the function that it began in has returned."""
         given = min(state.fuel, layout.SLICE)
-        kept = state.fuel - given
-        exchange.words[layout.FUEL] = given
+        exchange.put(given)
+        state.fuel -= given
+        failure: BaseException | None = None
         try:
-            result = variant.run(exchange.address)
+            state.registers[0] = variant.run(exchange.address)
         except BaseException as error:  # noqa: BLE001 (it is raised again, with its place)
-            exchange.take_back()
-            state.instructions = exchange.words[layout.COUNT]
-            state.fuel = kept + exchange.words[layout.FUEL]
-            self._raise(state, error)
-        state.instructions = exchange.words[layout.COUNT]
-        state.fuel = kept + exchange.words[layout.FUEL]
-        if exchange.words[layout.PC] == FINISHED & (1 << 64) - 1:
-            state.registers[0], state.pc = result, FINISHED
-            return result
+            failure = error
+        words = exchange.words
+        state.fuel += words[layout.FUEL]
+        state.instructions += words[layout.COUNT]
+        if words[layout.PC] == FINISHED & M64:
+            return True
         exchange.take_back()
-        if exchange.words[layout.REASON] == layout.PENDING_RESULT:
+        if failure is not None:
+            self._raise(state, failure)
+        if words[layout.REASON] == layout.PENDING_RESULT:
             self._finish_call(state, exchange.pending())
-        return self.resume(state)
+        return False
+
+    def _slice_ended(self, state: State, left: int) -> bool:
+        """Whether compiled code left, with `left` fuel, since its slice was spent but not all."""
+        return left < self.code.fuel.get(state.pc, 0) <= state.fuel
 
     def _is_fresh(self, state: State) -> bool:
         """Whether the state is as the hook makes it: compiled code takes that for granted."""
@@ -266,8 +300,9 @@ class Jit:
             state = fresh(packet)
             if not address:
                 return self.run(state)
-            adopt(state, address)
-            state.fuel += ctypes.c_uint64.from_address(address + 8 * layout.FUEL).value - given
+            left = adopt(state, address, given)
+            if self._slice_ended(state, left):
+                return self._drive(state, state.pc, counting=False)
             return self.resume(state)
 
         return variant.plain_call(name, given, fallback)

@@ -11,7 +11,7 @@ from drybpf.jit.function import PARAMETERS, PASSED
 from drybpf.jit.runtime import fill, runtime
 from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
 
-ENV_FUEL, ENV_REMAINING, ENV_FALLBACK = 0, 1, 2  # words of @env
+ENV_FUEL, ENV_FALLBACK = 0, 1  # words of @env
 
 
 _ENTER = """
@@ -37,7 +37,9 @@ define ptr @run(ptr %self, ptr %arg) {
   %stk = load ptr, ptr %p4
   %p5 = getelementptr i64, ptr %st, i64 {FUEL}
   %fuel = load i64, ptr %p5
-  %pair = call {i64, i64} @enter({PASSED}, i64 0, i64 %fuel)
+  %p6 = getelementptr i64, ptr %st, i64 {DEPTH}
+  %depth = load i64, ptr %p6
+  %pair = call {i64, i64} @enter({PASSED}, i64 %depth, i64 %fuel)
   %rest = extractvalue {i64, i64} %pair, 1
   %left = icmp eq i64 %rest, {LEFT}
   br i1 %left, label %cold, label %done
@@ -51,9 +53,7 @@ done:
 cold:
   %pe = getelementptr i64, ptr %st, i64 {REASON}
   %reason = load i64, ptr %pe
-  %e1 = icmp eq i64 %reason, {RAISED}
-  %e2 = icmp eq i64 %reason, {INTERRUPTED}
-  %error = or i1 %e1, %e2
+  %error = icmp eq i64 %reason, {RAISED}
   br i1 %error, label %raise, label %answer
 answer:
   %value = phi i64 [%r0, %done], [0, %cold]
@@ -95,10 +95,6 @@ ready:
   %p4 = getelementptr i64, ptr %st, i64 {STACK}
   store ptr %stk, ptr %p4
   %env0 = load i64, ptr @env
-  %penv1 = getelementptr i64, ptr @env, i64 {ENV_REMAINING}
-  %env1 = load i64, ptr %penv1
-  %p6 = getelementptr i64, ptr %st, i64 {REMAINING}
-  store i64 %env1, ptr %p6
   {CONTEXT_SETUP}
   {REGION_SETUP}
   %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
@@ -113,18 +109,10 @@ done:
   %object = call ptr @PyLong_FromUnsignedLongLong(i64 %r0)
   ret ptr %object
 cold:
-  %reason = load i64, ptr %pe
-  %interrupted = icmp eq i64 %reason, {INTERRUPTED}
-  br i1 %interrupted, label %raise, label %resume
-resume:
   %answer = call ptr @fallback(ptr %arg, ptr %st)
   {FREE}
   call void @PyBuffer_Release(ptr %buffer)
   ret ptr %answer
-raise:
-  {FREE}
-  call void @PyBuffer_Release(ptr %buffer)
-  ret ptr null
 strange:
   %verdict = call ptr @fallback(ptr %arg, ptr null)
   call void @PyBuffer_Release(ptr %buffer)
@@ -186,15 +174,8 @@ locked:
 answer:
   %pe = getelementptr i64, ptr %st, i64 {REASON}
   %reason = load i64, ptr %pe
-  %e1 = icmp eq i64 %reason, {RAISED}
-  %e2 = icmp eq i64 %reason, {INTERRUPTED}
-  %error = or i1 %e1, %e2
-  br i1 %error, label %raise, label %fine
-fine:
   %object = call ptr @PyLong_FromUnsignedLongLong(i64 %reason)
   ret ptr %object
-raise:
-  ret ptr null
 }
 define internal i64 @offset(ptr %offsets, i64 %index, i1 %wide) alwaysinline {
   br i1 %wide, label %eight, label %four
@@ -231,8 +212,6 @@ entry:
   %stk = load ptr, ptr %pk
   %ps = getelementptr i64, ptr %st, i64 {SCRATCH}
   %scratch = load ptr, ptr %ps
-  %pm = getelementptr i64, ptr %st, i64 {REMAINING}
-  %rest0 = load i64, ptr %pm
   %pe = getelementptr i64, ptr %st, i64 {REASON}
   store i64 0, ptr %pe
   %pp = getelementptr i64, ptr %st, i64 {PACKET}
@@ -290,6 +269,19 @@ stop:
 """
 
 
+_ENTER_AGAIN = """
+define {i64, i64} @enter({PARAMETERS}, i64 %fuel) {
+  %r = call {i64, i64} @again({PASSED}, i64 %depth, i64 %fuel, i64 0, i64 0, i64 0, i64 0, i64 0)
+  ret {i64, i64} %r
+}
+"""
+
+
+def enter_again() -> str:
+    """The function that goes on within a program, with the registers in the run's memory."""
+    return fill(_ENTER_AGAIN, PARAMETERS=PARAMETERS, PASSED=PASSED)
+
+
 def enter(shape: Shape) -> str:
     """The function that begins a program: its first function, with the hook's r1 and r2."""
     r1 = {"packet": shape.packet_address, "context": CONTEXT, "zero": 0}[shape.r1]
@@ -303,7 +295,6 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
         "PASSED": PASSED,
         "LONGEST": SLOT_SIZE - (shape.packet_address & SLOT_SIZE - 1),
         "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
-        "ENV_REMAINING": ENV_REMAINING,
         "ENV_FALLBACK": ENV_FALLBACK,
         "CLEN": shape.context_length,
         "CONTEXT_SETUP": _context_setup(shape),

@@ -64,6 +64,7 @@ class Exchange:
     def __init__(self, state: State, helpers: Sequence[int]) -> None:
         """Make the words of a run that has not begun."""
         self.state = state
+        self.outer = list(state.frames)  # of the callers of the function that is entered
         self.words: Words = _WORDS()
         self.address = ctypes.addressof(self.words)
         words = self.words
@@ -100,12 +101,17 @@ class Exchange:
         self.words[layout.HELPERS] = ctypes.addressof(table)
         self._keep.append(table)
 
+    def put(self, fuel: int) -> None:
+        """Put the place of a run that goes on into the words."""
+        words, state = self.words, self.state
+        words[layout.FUEL], words[layout.DEPTH] = fuel, len(state.frames)
+        for number, value in enumerate(state.registers):
+            words[layout.REGISTERS + number] = value
+
     def take_back(self) -> None:
         """Put what compiled code left behind into the state."""
         words, state = self.words, self.state
-        state.pc = words[layout.PC]
-        state.registers[:] = words[layout.REGISTERS : layout.REGISTERS + 11]
-        state.frames[:] = frames_of(words, state)
+        _take_place(words, state, self.outer)
         state.memory.show_frames(len(state.frames) + 1)
 
     def pending(self) -> object:
@@ -121,22 +127,26 @@ _DECREF.argtypes = [ctypes.py_object]
 _DECREF.restype = None
 
 
-def frames_of(words: Words, state: State) -> list[Frame]:
-    """The callers' records of a run that left."""
-    frames = []
-    for depth in range(words[layout.DEPTH]):
+def _take_place(words: Words, state: State, outer: Sequence[Frame] = ()) -> None:
+    """Take pc, registers and the callers' records of a run that left."""
+    state.pc = words[layout.PC]
+    state.registers[:] = words[layout.REGISTERS : layout.REGISTERS + 11]
+    frames = list(outer)
+    for depth in range(len(frames), words[layout.DEPTH]):
         place = layout.FRAMES + depth * layout.FRAME_WORDS
         return_pc, *saved = words[place : place + layout.FRAME_WORDS]
         frames.append(Frame(state.code, return_pc, tuple(saved)))
-    return frames
+    state.frames[:] = frames
 
 
-def adopt(state: State, address: int) -> None:
-    """Put a run that left a plain call, its words at `address`, into a fresh state."""
+def adopt(state: State, address: int, given: int) -> int:
+    """Put a run that left a plain call, its words at `address`, into a fresh state.
+
+    `given` is the fuel that the call was given; the result is what it had left.
+    """
     words = _WORDS.from_address(address)
-    state.pc = words[layout.PC]
-    state.registers[:] = words[layout.REGISTERS : layout.REGISTERS + 11]
-    state.frames[:] = frames_of(words, state)
+    _take_place(words, state)
+    state.fuel += words[layout.FUEL] - given
     for depth in range(len(state.frames) + 1):
         place = depth * FRAME_STRIDE + FRAME_STRIDE - FRAME_SIZE
         frame = ctypes.string_at(words[layout.STACK] + place, FRAME_SIZE)
@@ -146,3 +156,4 @@ def adopt(state: State, address: int) -> None:
     for region in state.memory.regions():
         if region.start == begin and region.writable:
             region.data[:] = ctypes.string_at(words[layout.PACKET], end - begin)
+    return words[layout.FUEL]

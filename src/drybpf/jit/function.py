@@ -66,12 +66,17 @@ class FunctionText(Text):
         options: Options,
         helpers: dict[int, int],
         emitters: Mapping[str, Emitter],
+        start: int | None = None,
     ) -> None:
-        """Prepare; `helpers` maps helper numbers to their places in the run's table."""
+        """Prepare; `helpers` maps helper numbers to their places in the run's table.
+
+        With a `start` the function goes on there, with the registers in the run's memory.
+        """
         super().__init__()
         self.code, self.entry, self.options, self.helpers = code, entry, options, helpers
         self.guesses, self.emitters = guesses, emitters
         self.reached = sorted(guesses)
+        self.start = start
         self.leaders = self._find_leaders()
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
@@ -82,7 +87,7 @@ class FunctionText(Text):
         self.behind = 0  # instructions of the block from the current one on, for counting
 
     def _find_leaders(self) -> set[int]:
-        leaders = {self.entry}
+        leaders = {self.entry, self.entry if self.start is None else self.start}
         for pc in self.reached:
             following = flow.successors(self.code.slots, pc)
             instruction = self.code.slots[pc]
@@ -94,7 +99,7 @@ class FunctionText(Text):
     @cached_property
     def escapes(self) -> bool:
         """Whether others may reach the frame, so that it must lie in the run's stack."""
-        return any(self._may_escape(pc) for pc in self.reached)
+        return self.start is not None or any(self._may_escape(pc) for pc in self.reached)
 
     def _may_escape(self, pc: int) -> bool:
         instruction = self.code.slots[pc]
@@ -119,13 +124,14 @@ class FunctionText(Text):
     def emit(self) -> list[str]:
         """Emit the whole function."""
         arguments = ", ".join(f"i64 %a{number}" for number in range(1, 6))
+        name = f"f{self.entry}" if self.start is None else "again"
         self.lines.append(
-            f"define internal {RESULT} @f{self.entry}({PARAMETERS}, i64 %fuel0, {arguments}) {{"
+            f"define internal {RESULT} @{name}({PARAMETERS}, i64 %fuel0, {arguments}) {{"
         )
         self.label("entry")
         self._emit_prologue()
         blocks = [pc for pc in self.reached if pc in self.leaders]
-        self.line(f"br label %b{self.entry}")
+        self.line(f"br label %b{self.entry if self.start is None else self.start}")
         for index, first in enumerate(blocks):
             last = blocks[index + 1] if index + 1 < len(blocks) else len(self.code)
             self._emit_block(first, last)
@@ -136,8 +142,11 @@ class FunctionText(Text):
 
     def _emit_prologue(self) -> None:
         for number in range(10):
-            initial = f"%a{number}" if 1 <= number <= 5 else "0"
             self.line(f"%r{number} = alloca i64")
+            initial = f"%a{number}" if 1 <= number <= 5 else "0"
+            if self.start is not None:
+                place = self.value(f"getelementptr i64, ptr %st, i64 {layout.REGISTERS + number}")
+                initial = self.value(f"load i64, ptr {place}")
             self.line(f"store i64 {initial}, ptr %r{number}")
         self.line("%fuel = alloca i64")
         self.line("store i64 %fuel0, ptr %fuel")
@@ -150,9 +159,17 @@ class FunctionText(Text):
             self.line("%frame = getelementptr i8, ptr %home, i64 0")
         else:
             self.line(f"%frame = alloca [{FRAME_SIZE} x i8], align 16")
+        if self.start is None:
+            self._zero_frame()
+        self._emit_limits()
+
+    def _zero_frame(self) -> None:
         self.line(
             f"call void @llvm.memset.p0.i64(ptr align 8 %frame, i8 0, i64 {FRAME_SIZE}, i1 false)"
         )
+
+    def _emit_limits(self) -> None:
+        """What an offset must be below, for each size of access: 0 where nothing fits."""
         for name in ("p", "c"):
             self.line(f"%{name}limit1 = add i64 %{name}len, 0")
             for size in (2, 4, 8):

@@ -11,7 +11,6 @@ REGISTERS = 1  # eleven words
 FUEL = 12
 REASON = 13  # why the run left
 DEPTH = 14  # of the frame that left, from 0
-REMAINING = 15  # fuel kept back, given out in slices
 PACKET, PACKET_LENGTH = 16, 17  # host address, bytes
 CONTEXT, CONTEXT_LENGTH = 18, 19
 STACK = 20  # host address of the whole stack
@@ -36,9 +35,8 @@ REGION_WORDS = 4
 CHECK = 0  # a check failed: the interpreter goes on from the instruction
 RAISED = 1  # a Python helper raised; its exception is set
 PENDING_RESULT = 2  # a helper returned what only the interpreter can take
-INTERRUPTED = 3  # a signal handler raised
 
-BAD_OFFSETS = 4  # a batch's offsets leave its data
+BAD_OFFSETS = 3  # a batch's offsets leave its data
 
 LEFT = -(1 << 63)  # the fuel that a function returns when it left
-SLICE = 1 << 24  # fuel between two looks for signals
+SLICE = 1 << 24  # the fuel that compiled code is given at once; Python looks for signals then

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from drybpf.code import Code
 from drybpf.entry import Shape
-from drybpf.jit.entries import enter
+from drybpf.flow import function_bounds
+from drybpf.jit.entries import enter, enter_again
 from drybpf.jit.function import FunctionText, Options
 from drybpf.jit.instructions import EMITTERS
 from drybpf.jit.provenance import (
@@ -32,9 +33,18 @@ class Module:
 
 
 def emit_module(
-    code: Code, shape: Shape, lookups: frozenset[int] = frozenset(), *, counting: bool = False
+    code: Code,
+    shape: Shape,
+    lookups: frozenset[int] = frozenset(),
+    *,
+    counting: bool = False,
+    start: int | None = None,
 ) -> Module:
-    """Emit the module of a verified program."""
+    """Emit the module of a verified program.
+
+    `lookups` are the accesses whose region is looked up; `counting` counts instructions; with a
+    `start` the module goes on from that slot instead of beginning the program.
+    """
     ends = tuple(
         (offset, size, value == "data_end")
         for offset, size, value in shape.context or ()
@@ -48,21 +58,28 @@ def emit_module(
     options = Options(shape.packet_address, shape.context_writable, ends, lookups, counting)
     analyses = analyse(code, EntryGuess(_entry(shape), pointers))
     helpers: dict[int, int] = {}
-    functions: dict[int, FunctionText] = {}
-    lines: list[str] = []
-    work = [0]
-    while work:
-        entry = work.pop()
-        if entry in functions:
-            continue
+    functions: list[FunctionText] = []
+
+    def add(entry: int, begin: int | None = None) -> FunctionText:
         analysis = analyses.get(entry) or Analysis(code, entry, frame_entry([None] * 5), pointers)
-        function = FunctionText(code, entry, analysis.before, options, helpers, EMITTERS)
-        functions[entry] = function
+        text = FunctionText(code, entry, analysis.before, options, helpers, EMITTERS, begin)
+        functions.append(text)
+        return text
+
+    lines: list[str] = []
+    bounds = function_bounds(code.entries, len(code), start or 0)
+    first = add(bounds[0], start)
+    work, emitted = [first], set[int]() if start is not None else {0}
+    while work:
+        function = work.pop()
         lines += function.emit()
-        work.extend(function.callees)
-    looks = any(function.uses_lookup for function in functions.values())
-    text = [prelude(counting=counting), *lines, enter(shape)]
-    return Module("\n".join(text), tuple(helpers), looks)
+        fresh = function.callees - emitted
+        emitted |= fresh
+        work.extend(add(callee) for callee in sorted(fresh))
+    looks = any(function.uses_lookup for function in functions)
+    front = enter(shape) if start is None else enter_again()
+    text = "\n".join([prelude(counting=counting), *lines, front])
+    return Module(text, tuple(helpers), looks)
 
 
 def _entry(shape: Shape) -> Guesses:

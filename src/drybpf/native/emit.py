@@ -12,6 +12,12 @@ from drybpf.native.target import machine
 if TYPE_CHECKING:
     from llvmlite.binding import ModuleRef
 
+# The optimiser is told the byte order and no more.  Told the widths of native integers as well, it
+# rewrites the exits of loops into a form that its vectoriser refuses where a loop has several of
+# them, as every checked loop has (sum of 1500 bytes: 140 ns without, 1,250 ns with them).  Types
+# have the same layout either way: compiled code uses whole integers and bytes only.
+_LITTLE_ENDIAN = "e"
+
 
 def compile_ir(
     ir: str,
@@ -73,10 +79,11 @@ def _optimised(
     try:
         # A context of its own: the global one keeps every type and constant for ever.
         with llvm.create_context() as context, llvm.parse_assembly(ir, context) as module:
-            module.triple, module.data_layout = host.triple, str(host.target_data)
+            module.triple, module.data_layout = host.triple, _LITTLE_ENDIAN
             if verify:
                 module.verify()
             passes.run(module, host, level=level, vectorize=vectorize)
+            module.data_layout = str(host.target_data)
             yield module
     except (RuntimeError, UnicodeError) as error:
         raise CompileError(f"LLVM refuses the module: {error}") from error
