@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, get_args
 
 from drybpf import interpreter
+from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
-from drybpf.errors import CompileError
+from drybpf.errors import CompileError, ExecutionError
 from drybpf.interpreter import Trace
 from drybpf.state import State
 
@@ -67,8 +68,9 @@ class Runner:
         if engine != "auto":
             return engine == "jit"
         self._runs += 1
-        if self._runs <= FIRST_RUNS or self.note:
-            return False
+        return self._runs > FIRST_RUNS and self._is_compilable()
+
+    def _is_compilable(self) -> bool:
         try:
             self.jit.variant()
         except CompileError as error:
@@ -80,6 +82,31 @@ class Runner:
     ) -> Callable[..., int] | None:
         """A built-in function from packet to r0, or None where the program needs more."""
         return self.jit.plain_call(name, budget, fresh)
+
+    def batch(
+        self,
+        packets: PacketBatch,
+        verdicts: Verdicts,
+        engine: Engine,
+        budget: int,
+        fresh: Callable[[object], State],
+        *,
+        record: bool,
+    ) -> None:
+        """Run on each packet and put r0 into the verdicts."""
+        compiled = engine == "jit" or (engine == "auto" and self._is_compilable())
+        if compiled and self.jit.plain:
+            self.jit.batch(packets, verdicts, budget, fresh, record=record)
+            return
+        for index, packet in enumerate(packets):
+            state = fresh(packet)
+            try:
+                verdicts[index] = self.jit.run(state) if compiled else interpreter.run(state)
+            except ExecutionError as error:
+                if not record:
+                    error.add_note(f"packet {index} of the batch")
+                    raise
+                verdicts.faults[index] = error
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle without what is compiled."""

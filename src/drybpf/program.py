@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from drybpf import verifier
 from drybpf.asm import assemble, disassemble
+from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.engine import Engine, Runner, check_engine
 from drybpf.helpers import Helpers
@@ -123,6 +124,26 @@ class Program:
         state = self.state(packet, budget=budget, registers=registers, **fields)
         value = self._runner.run(state, chosen, counting=True, trace=trace)
         return Result.of(state, self.hook.action(value))
+
+    def run_batch(
+        self, packets: object, *, on_fault: Literal["raise", "record"] = "raise"
+    ) -> Verdicts:
+        """Run on many packets; the result is r0 for each.
+
+        `packets` is a `PacketBatch`, a pair of data and offsets, an Arrow binary column, or a list
+        of packets.  Compiled code runs without the GIL where the program calls no helper.  Faults
+        are raised, or with `on_fault="record"` kept in `verdicts.faults`.
+        """
+        if on_fault not in ("raise", "record"):
+            raise ValueError(f"on_fault is 'raise' or 'record', not {on_fault!r}")
+        batch = PacketBatch.of(packets)
+        verdicts = Verdicts(len(batch))
+        fresh: Callable[[Any], State] = self.state
+        fresh(b"")  # verify
+        budget = UNLIMITED if self.budget is None else self.budget
+        record = on_fault == "record"
+        self._runner.batch(batch, verdicts, self.engine, budget, fresh, record=record)
+        return verdicts
 
     def state(
         self,

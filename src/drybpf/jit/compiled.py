@@ -14,13 +14,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from drybpf import interpreter
+from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
 from drybpf.isa.semantics import LOADS, M64, STORES
 from drybpf.jit import layout
 from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, entries
-from drybpf.jit.exchange import Exchange, adopt
+from drybpf.jit.exchange import BatchExchange, Exchange, adopt
 from drybpf.jit.module import Module, emit_module
 from drybpf.memory import frame_top
 from drybpf.native import builtin as builtins
@@ -82,7 +83,8 @@ class Variant:
         self.env = (ctypes.c_uint64 * 4)()
         self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
         self.run = self._builtin("run")
-        self.batch = self._builtin("batch") if plain else None
+        self.plain = plain  # whether the hook's defaults are all that a run needs
+        self.batch = self._builtin("batch" if plain else "run")
 
     def _builtin(self, name: str) -> Callable[..., int]:
         address = self.library.address(name)
@@ -291,8 +293,7 @@ class Jit:
 
         `fresh` makes the state of a run on a packet, for what compiled code leaves.
         """
-        variant = self.variant()
-        if variant.module.helpers or variant.batch is None:
+        if not self.plain:
             return None
         given = min(budget, layout.SLICE)
 
@@ -300,9 +301,49 @@ class Jit:
             state = fresh(packet)
             if not address:
                 return self.run(state)
-            left = adopt(state, address, given)
-            if self._slice_ended(state, left):
-                return self._drive(state, state.pc, counting=False)
-            return self.resume(state)
+            return self.finish(state, adopt(state, address, given))
 
-        return variant.plain_call(name, given, fallback)
+        return self.variant().plain_call(name, given, fallback)
+
+    def batch(
+        self,
+        packets: PacketBatch,
+        verdicts: Verdicts,
+        budget: int,
+        fresh: Callable[[object], State],
+        *,
+        record: bool,
+    ) -> None:
+        """Run a batch, the GIL released while compiled code runs; `record` keeps faults.
+
+        The caller has made sure, by `plain`, that compiled code can do it.
+        """
+        exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
+        index = 0
+        while index < len(packets):
+            index = exchange.go(self.variant().batch, index)
+            if exchange.left:
+                state = fresh(packets[index])
+                left = adopt(state, exchange.address, exchange.given)
+                try:
+                    verdicts[index] = self.finish(state, left)
+                except ExecutionError as error:
+                    if not record:
+                        error.add_note(f"packet {index} of the batch")
+                        raise
+                    verdicts.faults[index] = error
+                index += 1
+            elif exchange.bad_offsets:
+                _ = packets[index]  # raises: the offsets leave the data
+
+    @property
+    def plain(self) -> bool:
+        """Whether compiled code needs nothing but a packet: no helper, no context of the user's."""
+        variant = self.variant()
+        return not variant.module.helpers and variant.plain
+
+    def finish(self, state: State, left: int) -> int:
+        """Finish a run that compiled code left with an amount of fuel of its own."""
+        if self._slice_ended(state, left):
+            return self._drive(state, state.pc, counting=False)
+        return self.resume(state)

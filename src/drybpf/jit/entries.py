@@ -212,6 +212,8 @@ entry:
   %stk = load ptr, ptr %pk
   %ps = getelementptr i64, ptr %st, i64 {SCRATCH}
   %scratch = load ptr, ptr %ps
+  %pr = getelementptr i64, ptr %st, i64 {ROOM}
+  %room = load i64, ptr %pr
   %pe = getelementptr i64, ptr %st, i64 {REASON}
   store i64 0, ptr %pe
   %pp = getelementptr i64, ptr %st, i64 {PACKET}
@@ -313,7 +315,13 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
     return fill(text, **values)
 
 
-_BATCH_COPY = """call void @llvm.memcpy.p0.p0.i64(ptr %scratch, ptr %given, i64 %plen, i1 false)
+_BATCH_COPY = """%roomy = icmp ule i64 %plen, %room
+  br i1 %roomy, label %copying, label %grow
+grow:
+  store i64 {SMALL_SCRATCH}, ptr %pe
+  br label %stop
+copying:
+  call void @llvm.memcpy.p0.p0.i64(ptr %scratch, ptr %given, i64 %plen, i1 false)
   %pkt = getelementptr i8, ptr %scratch, i64 0"""
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from drybpf.batch import PacketBatch, Verdicts
+from drybpf.entry import Shape
 from drybpf.jit import layout
-from drybpf.memory import CONTEXT, FRAME_SIZE, FRAME_STRIDE, SLOT_BITS, STACK, Memory
+from drybpf.memory import CONTEXT, FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES, SLOT_BITS, STACK, Memory
 from drybpf.state import Context, Frame, State
 
 M64 = (1 << 64) - 1
@@ -157,3 +159,63 @@ def adopt(state: State, address: int, given: int) -> int:
         if region.start == begin and region.writable:
             region.data[:] = ctypes.string_at(words[layout.PACKET], end - begin)
     return words[layout.FUEL]
+
+
+class BatchExchange:
+    """The words of a batch, and all that they point at."""
+
+    CHUNK = 1 << 16  # packets between two looks for signals
+
+    def __init__(self, packets: PacketBatch, verdicts: Verdicts, shape: Shape, given: int) -> None:
+        """Prepare; `given` is the fuel for each packet."""
+        self.words: Words = _WORDS()
+        self.address = ctypes.addressof(self.words)
+        self.given, self._packets = given, packets
+        stack = (ctypes.c_char * (MAX_FRAMES * FRAME_STRIDE))()
+        context = bytes(shape.context_length)
+        # The packet's entry is kept up to date by compiled code.
+        table = (ctypes.c_uint64 * (2 * layout.REGION_WORDS))()
+        table[0], table[3] = shape.packet_address, 1
+        inside = self.address + 8 * layout.CONTEXT_BYTES
+        table[4:8] = [CONTEXT, len(context), inside, int(shape.context_writable)]
+        self._keep = verdicts, stack, table
+        for word, value in {
+            layout.STACK: ctypes.addressof(stack),
+            layout.REGIONS: ctypes.addressof(table),
+            layout.REGION_COUNT: 2 if context else 1,
+            layout.DATA: host_address(packets.data),
+            layout.DATA_LENGTH: len(packets.data),
+            layout.OFFSETS: host_address(packets.offsets),
+            layout.WIDE: int(packets.offsets.itemsize == 8),
+            layout.VERDICTS: host_address(memoryview(verdicts)),
+            layout.BUDGET: given,
+            layout.RELEASE: 1,
+        }.items():
+            self.words[word] = value
+        self._make_room(2048)
+
+    def _make_room(self, size: int) -> None:
+        """Provide memory for the private copy of a packet."""
+        self._scratch = (ctypes.c_char * size)()
+        self.words[layout.SCRATCH] = ctypes.addressof(self._scratch)
+        self.words[layout.ROOM] = size
+
+    def go(self, run: Callable[[int], int], index: int) -> int:
+        """Run from a packet on; gives the index of the packet that it stopped before or in."""
+        self.words[layout.INDEX] = index
+        self.words[layout.END] = min(len(self._packets), index + self.CHUNK)
+        run(self.address)
+        index = self.words[layout.INDEX]
+        if self.words[layout.REASON] == layout.SMALL_SCRATCH:
+            self._make_room(2 * len(self._packets[index]))
+        return index
+
+    @property
+    def left(self) -> bool:
+        """Whether compiled code left within the packet that it stopped in."""
+        return self.words[layout.PC] != M64
+
+    @property
+    def bad_offsets(self) -> bool:
+        """Whether it stopped since the packet's offsets leave the data."""
+        return self.words[layout.REASON] == layout.BAD_OFFSETS

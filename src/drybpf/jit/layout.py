@@ -22,11 +22,11 @@ CONTEXT_BYTES = 26  # a context of up to 48 bytes, built by compiled code
 FRAMES = 32  # a record a depth: return pc, r6 to r9
 FRAME_WORDS = 5
 BATCH = FRAMES + 8 * FRAME_WORDS  # what a batch adds, see below
-WORDS = BATCH + 10
+WORDS = BATCH + 11
 
 # A batch: data and its length, offsets and their width, verdicts, scratch for private copies
 DATA, DATA_LENGTH, OFFSETS, WIDE, VERDICTS = range(BATCH, BATCH + 5)
-INDEX, END, SCRATCH, BUDGET, RELEASE = range(BATCH + 5, BATCH + 10)
+INDEX, END, SCRATCH, ROOM, BUDGET, RELEASE = range(BATCH + 5, BATCH + 11)
 
 # A region: guest address, length, host address, writable
 REGION_WORDS = 4
@@ -37,6 +37,7 @@ RAISED = 1  # a Python helper raised; its exception is set
 PENDING_RESULT = 2  # a helper returned what only the interpreter can take
 
 BAD_OFFSETS = 3  # a batch's offsets leave its data
+SMALL_SCRATCH = 4  # a packet does not fit into the batch's scratch
 
 LEFT = -(1 << 63)  # the fuel that a function returns when it left
 SLICE = 1 << 24  # the fuel that compiled code is given at once; Python looks for signals then
