@@ -274,6 +274,8 @@ def _verify(function: Verifier, bytecode: bytes) -> None:
         raise VerifierError((Finding(0, "", f"{type(error).__name__}: {error}"),)) from error
     if verdict is False:
         raise VerifierError((Finding(0, "", "the verifier refused the program"),))
+    if isinstance(verdict, str) and verdict:
+        verdict = [verdict]
     if isinstance(verdict, Iterable):
         findings = tuple(
             item if isinstance(item, Finding) else Finding(0, "", str(item)) for item in verdict

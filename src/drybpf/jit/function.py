@@ -205,7 +205,7 @@ class FunctionText(Text):
         def cold() -> None:
             """Leave with nothing charged."""
             self.label(f"broke{pc}")
-            self.leave(pc, {}, 0, cost)
+            self.leave(pc, {}, 0, cost, "spent")
 
         self.exits.append(cold)
         self.label(f"paid{pc}")
@@ -240,10 +240,18 @@ class FunctionText(Text):
 
     # Leaving
 
-    def leave(self, pc: int, cache: dict[int, Value], uncounted: int, refund: int) -> None:
+    def leave(
+        self,
+        pc: int,
+        cache: dict[int, Value],
+        uncounted: int,
+        refund: int,
+        function: str = "leave",
+    ) -> None:
         """End a cold block: hand the run over at `pc`.
 
-        Where `pc` is a fuel point, what was charged there is given back.
+        Where `pc` is a fuel point, what was charged there is given back.  `function` is `leave` or,
+        for want of fuel, `spent`, which does the same: so they are told apart after optimisation.
         """
         fuel = self.value("load i64, ptr %fuel")
         if refund:
@@ -259,7 +267,7 @@ class FunctionText(Text):
         if self.options.counting and uncounted:
             self.line(f"call void @count(ptr %st, i64 {-uncounted})")
         values = ", ".join(f"i64 {value}" for value in (fuel, *registers, "%top"))
-        self.line(f"call void @leave(ptr %st, i64 {pc}, i64 %depth, {values})")
+        self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
         self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
 
     def leave_unless(self, condition: Value, pc: int, name: str = "out") -> None:
