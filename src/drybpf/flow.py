@@ -36,7 +36,8 @@ def function_entries(slots: Slots, declared: Iterable[int] = ()) -> tuple[int, .
 def function_bounds(entries: Sequence[int], size: int, pc: int) -> tuple[int, int]:
     """First slot, and first slot behind, the function that a slot lies in."""
     index = bisect_right(entries, pc)
-    return entries[index - 1], entries[index] if index < len(entries) else size
+    first = entries[index - 1] if index else 0  # an empty program has no entry
+    return first, entries[index] if index < len(entries) else size
 
 
 def successors(slots: Slots, pc: int) -> tuple[int, ...]:

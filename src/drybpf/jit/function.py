@@ -46,6 +46,7 @@ class Options:
 
     packet_address: int = PACKET
     context_writable: bool = True
+    context_length: int = 0  # where it is fixed
     packet_ends: tuple[tuple[int, int, bool], ...] = ()
     """Context loads (offset, size) that give the packet's first byte, or, if true, its end."""
     lookups: frozenset[int] = frozenset()  # slots whose guess failed

@@ -27,6 +27,7 @@ from drybpf.memory import (
     FUNCTION_HANDLES,
     MAX_FRAMES,
     PACKET,
+    SLOT_SIZE,
     STACK,
 )
 
@@ -150,12 +151,16 @@ def _host(
     if offset:
         address = f.value(f"add i64 {address}, {offset}")
     if region == PACKET:
+        if f.options.packet_ends and size > 1:
+            return _in_compared_packet(f, pc, address, size)
         return _within(f, pc, address, f.options.packet_address, f"%plimit{size}", "%pkt")
     if region == CONTEXT:
         if access != "read" and not f.options.context_writable:
             f.leave_unless("false", pc, "readonly")
             return "%ctx"
-        return _within(f, pc, address, CONTEXT, f"%climit{size}", "%ctx")
+        fixed = f.options.context_length
+        limit = str(max(0, fixed - size + 1)) if fixed else f"%climit{size}"
+        return _within(f, pc, address, CONTEXT, limit, "%ctx")
     if region == STACK:
         return _within(f, pc, address, "%low", str(FRAME_SIZE - size + 1), "%frame")
     f.uses_lookup = True
@@ -171,6 +176,20 @@ def _in_frame(f: FunctionText, pc: int, offset: int, size: int) -> Value:
         f.leave_unless("false", pc)
         return "%frame"
     return f.value(f"getelementptr i8, ptr %frame, i64 {FRAME_SIZE + offset}")
+
+
+def _in_compared_packet(f: FunctionText, pc: int, address: Value, size: int) -> Value:
+    """An access to a packet whose end the program compares with, as XDP programs do.
+
+    The check has the form of the program's own, `data + offset + size <= data_end`, so that LLVM
+    sees that the one implies the other; the first comparison keeps the sum from wrapping.
+    """
+    offset = f.value(f"sub i64 {address}, {f.options.packet_address}")
+    near = f.value(f"icmp ule i64 {offset}, {SLOT_SIZE}")
+    end = f.value(f"add i64 {offset}, {size}")
+    below = f.value(f"icmp ule i64 {end}, %plen")
+    f.leave_unless(f.value(f"and i1 {near}, {below}"), pc)
+    return f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
 
 
 def _within(

@@ -55,7 +55,14 @@ def emit_module(
         for offset, size, value in shape.context or ()
         if value in ("data", "data_end")
     ) | set(shape.pointers)
-    options = Options(shape.packet_address, shape.context_writable, ends, lookups, counting)
+    options = Options(
+        shape.packet_address,
+        shape.context_writable,
+        shape.context_length,
+        ends,
+        lookups,
+        counting,
+    )
     analyses = analyse(code, EntryGuess(_entry(shape), pointers))
     helpers: dict[int, int] = {}
     functions: list[FunctionText] = []
