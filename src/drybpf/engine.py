@@ -16,7 +16,7 @@ from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
 from drybpf.interpreter import Trace
-from drybpf.state import State
+from drybpf.state import HelperTable, State
 
 if TYPE_CHECKING:
     from drybpf.jit.compiled import Jit
@@ -78,10 +78,10 @@ class Runner:
         return not self.note
 
     def function(
-        self, name: str, budget: int, fresh: Callable[[object], State]
+        self, name: str, budget: int, fresh: Callable[[object], State], helpers: HelperTable
     ) -> Callable[..., int] | None:
         """A built-in function from packet to r0, or None where the program needs more."""
-        return self.jit.plain_call(name, budget, fresh)
+        return self.jit.plain_call(name, budget, fresh, helpers)
 
     def batch(
         self,
@@ -90,13 +90,14 @@ class Runner:
         engine: Engine,
         budget: int,
         fresh: Callable[[object], State],
+        helpers: HelperTable,
         *,
         record: bool,
     ) -> None:
         """Run on each packet and put r0 into the verdicts."""
         compiled = engine == "jit" or (engine == "auto" and self._is_compilable())
-        if compiled and self.jit.plain:
-            self.jit.batch(packets, verdicts, budget, fresh, record=record)
+        if compiled and self.jit.is_plain(helpers):
+            self.jit.batch(packets, verdicts, budget, fresh, helpers, record=record)
             return
         for index, packet in enumerate(packets):
             state = fresh(packet)

@@ -94,11 +94,11 @@ class Program:
         The budget is that of the program at this moment.  Raises `CompileError`.
         """
         fresh: Callable[[Any], State] = self.state
-        fresh(b"")  # verify
+        self._ensure_verified()
         if self.engine == "interpreter":
             return self
         budget = UNLIMITED if self.budget is None else self.budget
-        return self._runner.function(self.name or "program", budget, fresh) or self
+        return self._runner.function(self.name or "program", budget, fresh, self.helpers) or self
 
     @property
     def jit_stats(self) -> Stats:
@@ -139,10 +139,10 @@ class Program:
         batch = PacketBatch.of(packets)
         verdicts = Verdicts(len(batch))
         fresh: Callable[[Any], State] = self.state
-        fresh(b"")  # verify
+        self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         record = on_fault == "record"
-        self._runner.batch(batch, verdicts, self.engine, budget, fresh, record=record)
+        self._runner.batch(batch, verdicts, self.engine, budget, fresh, self.helpers, record=record)
         return verdicts
 
     def state(
@@ -154,13 +154,16 @@ class Program:
         **fields: int,
     ) -> State:
         """The state of a run that has not begun, for an engine or a debugger to go on from."""
-        if not self._verified:
-            self.verify()
-            self._verified = True
+        self._ensure_verified()
         state = new_state(self.code, self.helpers, self.host, self._budget(budget))
         self.hook.enter(state, packet, **fields)
         set_registers(state, registers)
         return state
+
+    def _ensure_verified(self) -> None:
+        if not self._verified:
+            self.verify()
+            self._verified = True
 
     def _budget(self, budget: int | None) -> int | None:
         return self.budget if budget == -1 else check_budget(budget)

@@ -139,7 +139,7 @@ class State:
     def _ask(self, number: int, call: Callable[[Context], HelperResult]) -> HelperResult:
         try:
             return call(Context(self, number))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever a helper raises is told as one error)
             raised = helper_error(number, error)
             raise raised from (None if raised is error else error)
 

@@ -7,7 +7,7 @@ returned.  What compiled code leaves, the interpreter finishes.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -18,10 +18,11 @@ from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
-from drybpf.isa.semantics import LOADS, M64, STORES
+from drybpf.helpers.native import NativeHelper
+from drybpf.isa.semantics import LOADS, M32, M64, STORES
 from drybpf.jit import layout
-from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, entries
-from drybpf.jit.exchange import BatchExchange, Exchange, adopt
+from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, ENV_HELPERS, entries
+from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
 from drybpf.jit.module import Module, emit_module
 from drybpf.memory import frame_top
 from drybpf.native import builtin as builtins
@@ -29,7 +30,8 @@ from drybpf.native import cache, target
 from drybpf.native.builtin import METH_O, builtin
 from drybpf.native.emit import compile_ir
 from drybpf.native.link import link
-from drybpf.state import FINISHED, State, helper_error
+from drybpf.native.restricted import Function
+from drybpf.state import FINISHED, HelperTable, State, helper_error
 from drybpf.verifier import structure
 
 MAX_INSTRUCTIONS = 20_000  # the most that is given to LLVM
@@ -62,9 +64,11 @@ class Variant:
         *,
         counting: bool,
         start: int | None,
+        natives: Mapping[int, Function[...]],
     ) -> None:
         """Compile, or take from the cache."""
-        key = _key(code, (shape, sorted(lookups), counting, start))
+        texts = {number: function.ir() for number, function in natives.items()}
+        key = _key(code, (shape, sorted(lookups), counting, start, texts))
         self.cached = False
         stored = cache.load(key)
         if stored is not None:
@@ -73,7 +77,9 @@ class Variant:
             self.cached = True
             self.module = Module("", tuple(map(int, numbers.split())), count == b"1")
         else:
-            self.module = emit_module(code, shape, lookups, counting=counting, start=start)
+            self.module = emit_module(
+                code, shape, lookups, counting=counting, start=start, natives=natives
+            )
             image = compile_ir(self.module.ir)
             numbers = " ".join(map(str, self.module.helpers)).encode()
             cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
@@ -91,12 +97,17 @@ class Variant:
         return builtin(address, name=name, flags=METH_O, keep=(self.library, self.env))
 
     def plain_call(
-        self, name: str, fuel: int, fallback: Callable[[object, int], int]
+        self,
+        name: str,
+        fuel: int,
+        fallback: Callable[[object, int], int],
+        helpers: tuple[ctypes.Array[ctypes.c_uint64], object],
     ) -> Callable[..., int]:
         """A built-in function from packet to r0; `fallback` finishes what it leaves."""
         self.env[ENV_FUEL], self.env[ENV_FALLBACK] = fuel, id(fallback)
+        self.env[ENV_HELPERS] = ctypes.addressof(helpers[0])
         address = self.library.address("call")
-        keep = (self.library, self.env, fallback)
+        keep = (self.library, self.env, fallback, helpers)
         return builtin(
             address,
             name=name,
@@ -152,6 +163,19 @@ class Jit:
         self.stats = Stats()
         self._variants: dict[tuple[bool, int | None], Variant] = {}
         self._lookups: frozenset[int] = frozenset()  # those of the variants
+        self._natives: Mapping[int, Function[...]] = {}  # the same
+        numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
+        self._numbers = sorted(numbers)
+
+    def use(self, helpers: HelperTable) -> None:
+        """Compile for these helpers: those in restricted Python are inlined."""
+        if not self._numbers:
+            return
+        found = {number: helpers.get(number) for number in self._numbers}
+        natives = {n: h.function for n, h in found.items() if isinstance(h, NativeHelper)}
+        if natives != self._natives:
+            self._natives = natives
+            self._variants.clear()
 
     def variant(self, *, counting: bool = False, start: int | None = None) -> Variant:
         """A compiled form of the program, made anew after a guess has failed.
@@ -163,7 +187,14 @@ class Jit:
             self._lookups = self.stats.lookups
         variant = self._variants.get((counting, start))
         if variant is None:
-            variant = Variant(self.code, self.shape, self._lookups, counting=counting, start=start)
+            variant = Variant(
+                self.code,
+                self.shape,
+                self._lookups,
+                counting=counting,
+                start=start,
+                natives=self._natives,
+            )
             self.stats.compiles += 1
             self.stats.cached += variant.cached
             self._variants[counting, start] = variant
@@ -176,6 +207,7 @@ class Jit:
         """
         if not self._is_fresh(state):
             return interpreter.run(state)
+        self.use(state.helpers)
         return self._drive(state, None, counting=counting)
 
     def _drive(self, state: State, start: int | None, *, counting: bool) -> int:
@@ -287,13 +319,13 @@ class Jit:
             self.stats.lookups |= {pc}
 
     def plain_call(
-        self, name: str, budget: int, fresh: Callable[[object], State]
+        self, name: str, budget: int, fresh: Callable[[object], State], helpers: HelperTable
     ) -> Callable[..., int] | None:
         """A built-in function from packet to r0, or None where the program needs more.
 
         `fresh` makes the state of a run on a packet, for what compiled code leaves.
         """
-        if not self.plain:
+        if not self.is_plain(helpers):
             return None
         given = min(budget, layout.SLICE)
 
@@ -303,7 +335,9 @@ class Jit:
                 return self.run(state)
             return self.finish(state, adopt(state, address, given))
 
-        return self.variant().plain_call(name, given, fallback)
+        variant = self.variant()
+        table = helper_table([helpers.get(n) for n in variant.module.helpers], [])
+        return variant.plain_call(name, given, fallback, table)
 
     def batch(
         self,
@@ -311,14 +345,17 @@ class Jit:
         verdicts: Verdicts,
         budget: int,
         fresh: Callable[[object], State],
+        helpers: HelperTable,
         *,
         record: bool,
     ) -> None:
         """Run a batch, the GIL released while compiled code runs; `record` keeps faults.
 
-        The caller has made sure, by `plain`, that compiled code can do it.
+        The caller has made sure, by `is_plain`, that compiled code can do it.
         """
+        table = helper_table([helpers.get(n) for n in self.variant().module.helpers], [])
         exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
+        exchange.words[layout.HELPERS] = ctypes.addressof(table[0])
         index = 0
         while index < len(packets):
             index = exchange.go(self.variant().batch, index)
@@ -336,11 +373,11 @@ class Jit:
             elif exchange.bad_offsets:
                 _ = packets[index]  # raises: the offsets leave the data
 
-    @property
-    def plain(self) -> bool:
-        """Whether compiled code needs nothing but a packet: no helper, no context of the user's."""
+    def is_plain(self, helpers: HelperTable) -> bool:
+        """Whether a packet is all that compiled code needs: no helper in Python, no context."""
+        self.use(helpers)
         variant = self.variant()
-        return not variant.module.helpers and variant.plain
+        return variant.plain and all(number in self._natives for number in variant.module.helpers)
 
     def finish(self, state: State, left: int) -> int:
         """Finish a run that compiled code left with an amount of fuel of its own."""

@@ -11,7 +11,7 @@ from drybpf.jit.function import PARAMETERS, PASSED
 from drybpf.jit.runtime import fill, runtime
 from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
 
-ENV_FUEL, ENV_FALLBACK = 0, 1  # words of @env
+ENV_FUEL, ENV_FALLBACK, ENV_HELPERS = 0, 1, 2  # words of @env
 
 
 _ENTER = """
@@ -95,6 +95,10 @@ ready:
   %p4 = getelementptr i64, ptr %st, i64 {STACK}
   store ptr %stk, ptr %p4
   %env0 = load i64, ptr @env
+  %penv2 = getelementptr i64, ptr @env, i64 {ENV_HELPERS}
+  %env2 = load i64, ptr %penv2
+  %p7 = getelementptr i64, ptr %st, i64 {HELPERS}
+  store i64 %env2, ptr %p7
   {CONTEXT_SETUP}
   {REGION_SETUP}
   %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
@@ -298,6 +302,7 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
         "LONGEST": SLOT_SIZE - (shape.packet_address & SLOT_SIZE - 1),
         "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
         "ENV_FALLBACK": ENV_FALLBACK,
+        "ENV_HELPERS": ENV_HELPERS,
         "CLEN": shape.context_length,
         "CONTEXT_SETUP": _context_setup(shape),
         "REGION_SETUP": _region_setup(shape, "%regions") if lookups else "",

@@ -7,40 +7,15 @@ from collections.abc import Callable, Sequence
 
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.entry import Shape
+from drybpf.helpers.native import NativeHelper
 from drybpf.jit import layout
 from drybpf.memory import CONTEXT, FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES, SLOT_BITS, STACK, Memory
+from drybpf.native.buffer import host_address
 from drybpf.state import Context, Frame, State
 
 M64 = (1 << 64) - 1
 Words = ctypes.Array[ctypes.c_uint64]
 _WORDS = ctypes.c_uint64 * layout.WORDS
-
-
-class _Buffer(ctypes.Structure):
-    """CPython's Py_buffer."""
-
-    _fields_ = (
-        ("buf", ctypes.c_void_p),
-        ("obj", ctypes.py_object),
-        ("len", ctypes.c_ssize_t),
-        ("rest", ctypes.c_byte * 64),
-    )
-
-
-def host_address(view: memoryview) -> int:
-    """The host address of a buffer's first byte, good as long as the view lives."""
-    buffer = _Buffer()
-    _GET(view, ctypes.byref(buffer), 0)
-    address = buffer.buf or 0
-    _RELEASE(ctypes.byref(buffer))
-    return address
-
-
-_GET = ctypes.pythonapi.PyObject_GetBuffer
-_GET.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
-_RELEASE = ctypes.pythonapi.PyBuffer_Release
-_RELEASE.argtypes = [ctypes.c_void_p]
-_RELEASE.restype = None
 
 
 class NativeContext(Context):
@@ -93,15 +68,13 @@ class Exchange:
         self._prepare_helpers(helpers)
 
     def _prepare_helpers(self, numbers: Sequence[int]) -> None:
-        table = (ctypes.c_uint64 * (2 * len(numbers) + 1))()
-        for index, number in enumerate(numbers):
-            helper = self.state.helpers.get(number)
-            if helper is not None:
-                context = NativeContext(self.state, number, self.words)
-                self._keep += [helper, context]
-                table[2 * index], table[2 * index + 1] = id(helper), id(context)
-        self.words[layout.HELPERS] = ctypes.addressof(table)
-        self._keep.append(table)
+        state, words = self.state, self.words
+        table, kept = helper_table(
+            [state.helpers.get(number) for number in numbers],
+            [NativeContext(state, number, words) for number in numbers],
+        )
+        words[layout.HELPERS] = ctypes.addressof(table)
+        self._keep += [table, kept]
 
     def put(self, fuel: int) -> None:
         """Put the place of a run that goes on into the words."""
@@ -122,6 +95,22 @@ class Exchange:
         result: object = pointer.value
         _DECREF(result)  # compiled code owned it
         return result
+
+
+def helper_table(
+    helpers: Sequence[object], contexts: Sequence[object]
+) -> tuple[ctypes.Array[ctypes.c_uint64], object]:
+    """The table that compiled code finds its helpers in, and what must live as long.
+
+    An entry is the helper and its context; of a native helper, the address of its storage.
+    """
+    table = (ctypes.c_uint64 * (2 * len(helpers) + 1))()
+    for index, helper in enumerate(helpers):
+        if isinstance(helper, NativeHelper):
+            table[2 * index + 1] = helper.address
+        elif helper is not None:
+            table[2 * index], table[2 * index + 1] = id(helper), id(contexts[index])
+    return table, (helpers, contexts)
 
 
 _DECREF = ctypes.pythonapi.Py_DecRef

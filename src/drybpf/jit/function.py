@@ -19,6 +19,7 @@ from drybpf.isa.semantics import (
     ATOMICS,
     COMPARE_EXCHANGE,
     LOADS,
+    M32,
     STORES,
 )
 from drybpf.jit import layout
@@ -30,6 +31,7 @@ from drybpf.memory import (
     PACKET,
     STACK,
 )
+from drybpf.native.restricted import Function
 
 PARAMETERS = (
     "ptr %pkt, i64 range(i64 0, 268435457) %plen, ptr %ctx, i64 range(i64 0, 268435457) %clen, "
@@ -67,17 +69,19 @@ class FunctionText(Text):
         options: Options,
         helpers: dict[int, int],
         emitters: Mapping[str, Emitter],
+        natives: Mapping[int, Function[...]],
         start: int | None = None,
     ) -> None:
         """Prepare; `helpers` maps helper numbers to their places in the run's table.
 
+        `natives` are the helpers in restricted Python, by number.
         With a `start` the function goes on there, with the registers in the run's memory.
         """
         super().__init__()
         self.code, self.entry, self.options, self.helpers = code, entry, options, helpers
         self.guesses, self.emitters = guesses, emitters
         self.reached = sorted(guesses)
-        self.start = start
+        self.start, self.natives = start, natives
         self.leaders = self._find_leaders()
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
@@ -108,7 +112,7 @@ class FunctionText(Text):
         if row is None or instruction is None:
             return False
         if row.semantics.startswith("call"):
-            return True
+            return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives
         return bool(_ACCESSES.get(row.semantics)) and self.region(pc, instruction) is None
 
     def region(self, pc: int, instruction: Instruction) -> int | None:

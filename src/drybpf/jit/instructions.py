@@ -30,6 +30,7 @@ from drybpf.memory import (
     SLOT_SIZE,
     STACK,
 )
+from drybpf.native.restricted import Function
 
 
 def _source(f: FunctionText, instruction: Instruction) -> Value:
@@ -123,11 +124,25 @@ def _after_call(f: FunctionText, result: Value) -> None:
 def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
     number = instruction.imm & M32
     index = f.helpers.setdefault(number, len(f.helpers))
+    if number in f.natives:
+        _after_call(f, _call_native(f, f.natives[number], index))
+        return
     passed = ", ".join(f"i64 {f.get(argument)}" for argument in range(1, 6))
     pair = f.value(f"call {RESULT} @call_helper(ptr %st, i64 {index}, i64 %depth, {passed})")
     fine = f.value(f"extractvalue {RESULT} {pair}, 1")
     f.leave_unless(f.value(f"icmp eq i64 {fine}, 0"), pc, "helper")
     _after_call(f, f.value(f"extractvalue {RESULT} {pair}, 0"))
+
+
+def _call_native(f: FunctionText, function: Function[...], index: int) -> Value:
+    """Call a helper in restricted Python, which LLVM inlines, with the address of its storage."""
+    place = f.value(f"getelementptr i64, ptr %st, i64 {layout.HELPERS}")
+    table = f.value(f"load ptr, ptr {place}")
+    entry = f.value(f"getelementptr i64, ptr {table}, i64 {2 * index + 1}")
+    count = len(function.definition.parameters)
+    values = [f.value(f"load i64, ptr {entry}"), *(f.get(number) for number in range(1, count))]
+    passed = ", ".join(f"i64 {value}" for value in values)
+    return f.value(f"call i64 @{function.symbol}({passed})")
 
 
 def _always_leave(f: FunctionText, pc: int, _instruction: Instruction) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from drybpf.code import Code
 from drybpf.entry import Shape
@@ -21,6 +23,7 @@ from drybpf.jit.provenance import (
 )
 from drybpf.jit.runtime import prelude
 from drybpf.memory import CONTEXT, PACKET
+from drybpf.native.restricted import Function, lower
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,13 @@ def emit_module(
     *,
     counting: bool = False,
     start: int | None = None,
+    natives: Mapping[int, Function[...]] = MappingProxyType({}),
 ) -> Module:
     """Emit the module of a verified program.
 
     `lookups` are the accesses whose region is looked up; `counting` counts instructions; with a
-    `start` the module goes on from that slot instead of beginning the program.
+    `start` the module goes on from that slot instead of beginning the program; `natives` are the
+    helpers in restricted Python, by number.
     """
     ends = tuple(
         (offset, size, value == "data_end")
@@ -69,7 +74,9 @@ def emit_module(
 
     def add(entry: int, begin: int | None = None) -> FunctionText:
         analysis = analyses.get(entry) or Analysis(code, entry, frame_entry([None] * 5), pointers)
-        text = FunctionText(code, entry, analysis.before, options, helpers, EMITTERS, begin)
+        text = FunctionText(
+            code, entry, analysis.before, options, helpers, EMITTERS, natives, begin
+        )
         functions.append(text)
         return text
 
@@ -85,7 +92,9 @@ def emit_module(
         work.extend(add(callee) for callee in sorted(fresh))
     looks = any(function.uses_lookup for function in functions)
     front = enter(shape) if start is None else enter_again()
-    text = "\n".join([prelude(counting=counting), *lines, front])
+    used = dict.fromkeys(natives[number] for number in helpers if number in natives)
+    inlined = lower(used, inline=True) if used else ""
+    text = "\n".join([prelude(counting=counting), inlined, *lines, front])
     return Module(text, tuple(helpers), looks)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 from drybpf import flow
 from drybpf.code import Code
-from drybpf.isa import Instruction
+from drybpf.isa import Instruction, Row
 from drybpf.isa.semantics import M32
 from drybpf.verifier.structure import Objections
+
+Described = tuple[Instruction, Row]
 
 _ALL = (1 << 11) - 1
 _FRAME_POINTER, _R0 = 1 << 10, 1
@@ -18,27 +20,29 @@ _CONTEXT = 0b10  # r1
 
 def check(code: Code, helpers: Container[int] | None) -> Objections:
     """Yield every objection to a program that passed the structural checks."""
-    for pc, instruction in enumerate(code.slots):
-        if instruction is not None:
-            for reason in _check_instruction(instruction, helpers):
-                yield pc, reason
-    written = _written_before(code)
-    for pc, instruction in enumerate(code.slots):
-        known = written[pc]
-        if instruction is None:
+    described = [_describe(instruction) for instruction in code.slots]
+    written = _written_before(code, described)
+    for pc, pair in enumerate(described):
+        if pair is None:
             continue
+        for reason in _check_instruction(*pair, helpers):
+            yield pc, reason
+        known = written[pc]
         if known is None:
             yield pc, "unreachable"
             continue
-        for register in _reads(instruction):
+        for register in _reads(*pair):
             if not known >> register & 1:
                 yield pc, f"r{register} is read but was never written"
 
 
-def _check_instruction(instruction: Instruction, helpers: Container[int] | None) -> Iterator[str]:
-    row = instruction.row
-    if row is None:
-        return
+def _describe(instruction: Instruction | None) -> Described | None:
+    return (instruction, instruction.row) if instruction and instruction.row else None
+
+
+def _check_instruction(
+    instruction: Instruction, row: Row, helpers: Container[int] | None
+) -> Iterator[str]:
     width = 32 if row.mnemonic.endswith("32") else 64
     if "imm" in row.operands and row.mnemonic[:-2] in ("lsh", "rsh", "arsh"):
         if not 0 <= instruction.imm < width:
@@ -56,17 +60,14 @@ def _check_instruction(instruction: Instruction, helpers: Container[int] | None)
         yield "the kernel has no such packet load"
 
 
-def _reads(instruction: Instruction) -> Iterator[int]:
-    row = instruction.row
-    if row is None:
-        return
+def _reads(instruction: Instruction, row: Row) -> Iterator[int]:
     for field in row.reads:
         yield getattr(instruction, field)
     if row.semantics == "exit" or row.semantics.startswith("cmpxchg"):
         yield 0
 
 
-def _written_before(code: Code) -> list[int | None]:
+def _written_before(code: Code, described: Sequence[Described | None]) -> list[int | None]:
     """For each slot the registers, as bits, that are written on every way to it.
 
     None where no way leads.  A callee's arguments are what all its callers have written.  Bits
@@ -78,32 +79,26 @@ def _written_before(code: Code) -> list[int | None]:
         pc, arriving = work.pop()
         known = written[pc]
         meeting = arriving if known is None else known & arriving
-        if meeting == known:
+        pair = described[pc]
+        if meeting == known or pair is None:
             continue
         written[pc] = meeting
-        instruction = code.slots[pc]
-        if instruction is None:
-            continue
-        work.extend(_callees(pc, instruction, meeting))
-        leaving = _after(instruction, meeting)
+        work.extend(_callees(pc, *pair, meeting))
+        leaving = _after(*pair, meeting)
         work.extend((following, leaving) for following in flow.successors(code.slots, pc))
     return written
 
 
-def _callees(pc: int, instruction: Instruction, written: int) -> Iterator[tuple[int, int]]:
-    row, target = instruction.row, flow.target(pc, instruction)
-    if row is None or target is None:
-        return
+def _callees(
+    pc: int, instruction: Instruction, row: Row, written: int
+) -> Iterator[tuple[int, int]]:
     if row.semantics == "call_local":
-        yield target, written & _ARGUMENTS | _FRAME_POINTER
-    elif row.semantics == "lddw_code_addr":
-        yield target, _ARGUMENTS | _FRAME_POINTER  # a callback: its helper sets the arguments
+        yield pc + 1 + instruction.imm, written & _ARGUMENTS | _FRAME_POINTER
+    elif row.semantics == "lddw_code_addr":  # a callback: its helper sets the arguments
+        yield pc + 1 + instruction.imm, _ARGUMENTS | _FRAME_POINTER
 
 
-def _after(instruction: Instruction, written: int) -> int:
-    row = instruction.row
-    if row is None:
-        return written
+def _after(instruction: Instruction, row: Row, written: int) -> int:
     if row.semantics.startswith(("call", "ldabs", "ldind")):
         return (written | _R0) & ~_ARGUMENTS & _ALL
     if row.semantics.startswith("cmpxchg"):
