@@ -17,7 +17,14 @@ from btf_writer import BtfWriter
 from drybpf.code import SourceLine
 from drybpf.errors import ObjectError
 from drybpf.isa import Instruction, decode, encode
-from drybpf.objects import LinkedProgram, Object, ProgramType, Reference, load, program_type
+from drybpf.objects import (
+    LinkedProgram,
+    ObjectFile,
+    ProgramType,
+    Reference,
+    program_type,
+    read_object,
+)
 from drybpf.objects.elf import STB_LOCAL, STB_WEAK, STT_NOTYPE, STT_OBJECT, STT_SECTION
 from drybpf.objects.loader import LARGEST_FILE
 from elf_writer import (
@@ -45,14 +52,14 @@ R_BPF_NONE, R_BPF_64_64, R_BPF_64_32 = 0, 1, 10
 
 def only(writer: ElfWriter) -> LinkedProgram:
     """The one program of an object."""
-    (program,) = load(writer.build()).programs.values()
+    (program,) = read_object(writer.build()).programs.values()
     return program
 
 
 def refused(writer: ElfWriter) -> str:
     """Why the object is refused."""
     with pytest.raises(ObjectError) as caught:
-        load(writer.build())
+        read_object(writer.build())
     return str(caught.value)
 
 
@@ -66,7 +73,7 @@ def instructions(*values: Instruction) -> bytes:
 def test_a_program_and_its_licence() -> None:
     writer = one_program()
     writer.section("license", b"Dual MIT/GPL\0junk", DATA)
-    loaded = load(writer.build())
+    loaded = read_object(writer.build())
     assert loaded.license == "Dual MIT/GPL"
     program = loaded["prog"]
     assert (program.name, program.section, program.type) == ("prog", "xdp", ProgramType.XDP)
@@ -79,9 +86,9 @@ def test_a_program_and_its_licence() -> None:
 def test_names_and_what_is_said_of_missing_ones() -> None:
     writer = one_program()
     writer.symbol("other", writer.section("tc"), size=16)
-    loaded = load(writer.build())
+    loaded = read_object(writer.build())
     assert list(loaded.programs) == ["prog", "other"]
-    assert repr(loaded) == "<Object : 2 programs: prog, other>"
+    assert repr(loaded) == "<ObjectFile : 2 programs: prog, other>"
     assert {"prog", "other", "items"} <= set(dir(loaded.programs))
     with pytest.raises(KeyError, match="no program 'third'; there is prog, other"):
         loaded["third"]
@@ -91,15 +98,15 @@ def test_names_and_what_is_said_of_missing_ones() -> None:
 
 
 def test_an_object_without_programs() -> None:
-    loaded = load(ElfWriter().build())
+    loaded = read_object(ElfWriter().build())
     assert (repr(loaded.programs), loaded.license, loaded.btf) == ("<0 programs: none>", "", None)
 
 
 def test_loading_from_a_path(tmp_path: Path) -> None:
     path = tmp_path / "firewall.o"
     path.write_bytes(one_program().build())
-    assert repr(load(path)) == "<Object firewall: 1 program: prog>"
-    assert list(load(str(path)).programs) == ["prog"]
+    assert repr(read_object(path)) == "<ObjectFile firewall: 1 program: prog>"
+    assert list(read_object(str(path)).programs) == ["prog"]
 
 
 # Types
@@ -148,16 +155,16 @@ def test_types_asked_for() -> None:
     writer.symbol("other", writer.section("tc"), size=16)
     data = writer.build()
 
-    def types(loaded: Object) -> list[ProgramType]:
+    def types(loaded: ObjectFile) -> list[ProgramType]:
         return [program.type for program in loaded.programs.values()]
 
     xdp, tc, unspec = ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.UNSPEC
-    assert types(load(data)) == [xdp, tc]
-    assert types(load(data, types=tc)) == [tc, tc]
-    assert types(load(data, types={"other": xdp})) == [xdp, xdp]
-    assert types(load(data, types={"tc": unspec})) == [xdp, unspec]
+    assert types(read_object(data)) == [xdp, tc]
+    assert types(read_object(data, types=tc)) == [tc, tc]
+    assert types(read_object(data, types={"other": xdp})) == [xdp, xdp]
+    assert types(read_object(data, types={"tc": unspec})) == [xdp, unspec]
     with pytest.raises(ValueError, match="no program or section of one is called 'license'"):
-        load(data, types={"license": tc})
+        read_object(data, types={"license": tc})
 
 
 # What is a program
@@ -168,7 +175,7 @@ def test_several_functions_in_a_section() -> None:
     section = writer.section("tc", RETURN_1 + instructions(EXIT))
     writer.symbol("second", section, 16, 8)
     writer.symbol("first", section, 0, 16)
-    programs = load(writer.build()).programs
+    programs = read_object(writer.build()).programs
     assert list(programs) == ["first", "second"]
     assert programs.second.bytecode == instructions(EXIT)
 
@@ -179,7 +186,7 @@ def test_old_clang_wrote_symbols_without_type_and_size() -> None:
     writer.symbol("LBB0_1", section, 8, kind=STT_NOTYPE, binding=STB_LOCAL)
     writer.symbol("first", section, 0, kind=STT_NOTYPE)
     writer.symbol("second", section, 16, kind=STT_NOTYPE)
-    programs = load(writer.build()).programs
+    programs = read_object(writer.build()).programs
     assert {name: len(program.bytecode) for name, program in programs.items()} == {
         "first": 16,
         "second": 16,
@@ -208,7 +215,7 @@ def test_a_symbol_without_a_name() -> None:
 def test_two_names_of_one_function() -> None:
     writer = one_program()
     writer.symbol("alias", 1, size=16)
-    programs = load(writer.build()).programs
+    programs = read_object(writer.build()).programs
     assert programs.alias.functions == {0: "alias"}
     assert programs.alias.bytecode == programs.prog.bytecode
 
@@ -217,19 +224,19 @@ def test_the_library_is_no_program_where_there_is_another() -> None:
     writer = one_program()
     writer.symbol("helper", writer.section(".text"), size=16)
     writer.symbol("hidden", writer.section("tc"), size=16, binding=STB_LOCAL)
-    assert list(load(writer.build()).programs) == ["prog"]
+    assert list(read_object(writer.build()).programs) == ["prog"]
 
 
 def test_the_library_alone() -> None:
     writer = one_program(section=".text")
     writer.symbol("hidden", writer.section("tc"), size=16, binding=STB_LOCAL)
-    assert list(load(writer.build()).programs) == ["prog"]
+    assert list(read_object(writer.build()).programs) == ["prog"]
 
 
 def test_static_functions_alone() -> None:
     writer = ElfWriter()
     writer.symbol("hidden", writer.section("tc"), size=16, binding=STB_LOCAL)
-    assert list(load(writer.build()).programs) == ["hidden"]
+    assert list(read_object(writer.build()).programs) == ["hidden"]
 
 
 def test_two_programs_of_one_name() -> None:
@@ -335,7 +342,7 @@ def test_a_program_that_calls_another() -> None:
     writer = one_program(CALLING)
     other = writer.symbol("other", writer.section("tc"), size=16)
     writer.relocate(1, 0, R_BPF_64_32, other)
-    programs = load(writer.build()).programs
+    programs = read_object(writer.build()).programs
     assert programs.prog.bytecode == instructions(call(1), EXIT) + RETURN_1
     assert programs.other.bytecode == RETURN_1
 
@@ -373,7 +380,7 @@ def test_ten_thousand_programs_with_one_large_function_load_at_once() -> None:
         writer.symbol(f"p{index}", section, index * 16, 16)
         writer.relocate(section, index * 16, R_BPF_64_32, large)
     begin = time.perf_counter()
-    program = load(writer.build()).programs.p9999
+    program = read_object(writer.build()).programs.p9999
     assert time.perf_counter() - begin < 3
     assert len(program.bytecode) == 800_016
 
@@ -385,7 +392,7 @@ def test_L11_a_hundred_thousand_functions_and_relocations() -> None:
         writer.symbol(f"f{index}", section, index * 16, 16)
         writer.relocate(section, index * 16, R_BPF_64_32, index + 1)
     begin = time.perf_counter()
-    programs = load(writer.build()).programs
+    programs = read_object(writer.build()).programs
     assert len(programs) == 50_000
     assert programs.f49999.bytecode == instructions(call(-1), EXIT)
     assert time.perf_counter() - begin < 10  # takes 1 to 3; a quadratic way takes minutes
@@ -554,7 +561,7 @@ def test_source_lines_follow_the_functions() -> None:
     )
     writer.section(".BTF", btf.build(), 0)
     writer.section(".BTF.ext", ext, 0)
-    loaded = load(writer.build())
+    loaded = read_object(writer.build())
     assert loaded.btf is not None
     assert loaded["prog"].lines == {
         0: SourceLine("prog.c", 9, 1, "return used();"),
@@ -583,7 +590,7 @@ def test_L14_malformed_btf(section: str) -> None:
 def unreadable(path: Path) -> str:
     begin = time.perf_counter()
     with pytest.raises(ObjectError) as caught:
-        load(path)
+        read_object(path)
     assert time.perf_counter() - begin < 1
     return str(caught.value)
 
@@ -607,7 +614,7 @@ def test_L15_ten_gigabytes(tmp_path: Path) -> None:
 
 def test_L15_bytes_larger_than_a_file_may_be() -> None:
     with pytest.raises(ObjectError, match="the object is 67108865 bytes"):
-        load(bytes(LARGEST_FILE + 1))
+        read_object(bytes(LARGEST_FILE + 1))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -619,7 +626,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_what_clang_made_of_local_calls() -> None:
     """Line numbers as in tests/fixtures/src/xdp_local_calls.c."""
-    program = load(fixture("xdp_local_calls")).programs.xdp_local_calls
+    program = read_object(fixture("xdp_local_calls")).programs.xdp_local_calls
     assert list(program.functions.values()) == ["xdp_local_calls", "sum16", "sum8", "sum4"]
     assert program.unsupported == ()
     for pc, name in program.functions.items():
@@ -636,12 +643,12 @@ def test_L1_a_whole_object_truncated_at_every_byte() -> None:
     data = with_btf()[0].build()
     for length in range(len(data)):
         with pytest.raises(ObjectError):
-            load(data[:length])
+            read_object(data[:length])
 
 
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
 def test_real_objects_link_or_say_what_is_missing(path: Path) -> None:
-    loaded = load(path)
+    loaded = read_object(path)
     assert loaded.programs
     for program in loaded.programs.values():
         code = decode(program.bytecode)
@@ -658,21 +665,21 @@ def test_what_real_objects_miss() -> None:
     """As llvm-objdump shows it."""
     if SHARED is None:
         pytest.skip("the shared objects are not here (DRYBPF_SHARED)")
-    program = load(SHARED / "linux/xdp_rxq_info_kern.o").programs.xdp_prognum0
+    program = read_object(SHARED / "linux/xdp_rxq_info_kern.o").programs.xdp_prognum0
     assert list(program.unresolved) == [9, 20, 38]
     assert [reference.symbol for reference in program.unresolved.values()] == [
         "stats_global_map",
         "config_map",
         "rx_queue_index_map",
     ]
-    assert len(load(SHARED / "ovs/datapath.o").programs) == 19
+    assert len(read_object(SHARED / "ovs/datapath.o").programs) == 19
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.name[:12])
 def test_invalid_objects_give_a_result_or_an_object_error(path: Path) -> None:
     begin = time.perf_counter()
     with contextlib.suppress(ObjectError):
-        list(load(path).programs.values())
+        list(read_object(path).programs.values())
     assert time.perf_counter() - begin < 2
 
 
@@ -706,7 +713,7 @@ def test_mutated_objects_give_a_result_or_an_object_error(changes: list[tuple[in
     for position, value in changes:
         data[position] = value
     if not changes:
-        assert list(load(data).programs) == ["prog", "second"]
+        assert list(read_object(data).programs) == ["prog", "second"]
     with contextlib.suppress(ObjectError):
-        for program in load(data).programs.values():
+        for program in read_object(data).programs.values():
             assert len(program.bytecode) % 8 == 0

@@ -79,8 +79,15 @@ class PacketBatch:
         _, offsets, data = column.buffers()
         size = 4 if wide == "i" else 8
         first, count = column.offset * size, (len(column) + 1) * size
-        view = memoryview(offsets).cast("B")[first : first + count] if offsets else bytes(size)
-        return cls(memoryview(data or b"").cast("B"), memoryview(view).cast("B").cast(wide))
+        view = (
+            memoryview(offsets).cast("B")[first : first + count]
+            if offsets is not None
+            else bytes(size)
+        )
+        return cls(
+            memoryview(b"" if data is None else data).cast("B"),
+            memoryview(view).cast("B").cast(wide),
+        )
 
     def __len__(self) -> int:
         """How many packets there are."""

@@ -19,7 +19,7 @@ from drybpf.interpreter import Trace
 from drybpf.state import HelperTable, State
 
 if TYPE_CHECKING:
-    from drybpf.jit.compiled import Jit
+    from drybpf.jit.compiled import Jit, Variant
 
 Engine = Literal["auto", "jit", "interpreter"]
 ENGINES: tuple[str, ...] = get_args(Engine)
@@ -79,9 +79,9 @@ class Runner:
 
     def function(
         self, name: str, budget: int, fresh: Callable[[object], State], helpers: HelperTable
-    ) -> Callable[..., int] | None:
+    ) -> tuple[Callable[..., int], Variant] | None:
         """A built-in function from packet to r0, or None where the program needs more."""
-        return self.jit.plain_call(name, budget, fresh, helpers)
+        return self.jit.bind(name, budget, fresh, helpers)
 
     def batch(
         self,

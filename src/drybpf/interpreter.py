@@ -80,7 +80,8 @@ def _run(state: State, _: Trace | None) -> None:
     code, pc, before = state.code, state.pc, state.instructions
     steps = steps_of(code)
     try:
-        for state.instructions in count(before):  # pragma: no branch (never ends; counts at the speed of C)
+        # Counts at the speed of C, and only an exception ends it.
+        for state.instructions in count(before):  # pragma: no branch
             pc = steps[pc](state)
     except _Finished:
         state.pc = FINISHED

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from drybpf import verifier
 from drybpf.asm import assemble, disassemble
@@ -15,6 +14,7 @@ from drybpf.helpers import Helpers
 from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
 from drybpf.interpreter import Trace
+from drybpf.native import vectorcall
 from drybpf.result import Result
 from drybpf.state import DEFAULT_BUDGET, UNLIMITED, State
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from drybpf.jit.compiled import Stats
 
 
-class Program:
+class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but for how it is called
     """Code that can be run.  It is verified before its first run.
 
-    `budget` is the number of instructions that a run may execute, None for no limit.
+    `program(packet)` gives r0.  As soon as it is compiled, and where it calls no helper in Python,
+    that call goes straight into the machine code.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class Program:
         self.hook = hook or Raw()
         self.helpers = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
         self.host = host or Host()
-        self.budget = check_budget(budget)
-        self.engine = check_engine(engine)
+        self._budget = check_budget(budget)
+        self._engine = check_engine(engine)
         self._verified = False
+        self._bound = False  # whether it is known how compiled code can be called
+        self._direct: tuple[Callable[[Buffer], int], object] | None = None
         self._runner = Runner(code, self.hook.shape)
 
     @classmethod
@@ -80,25 +83,74 @@ class Program:
         return disassemble(self.code.bytecode, dialect=dialect)
 
     def __call__(self, packet: Buffer = b"") -> int:
-        """Run on a packet; the result is r0.
+        """Run on a packet; the result is r0."""
+        compiled = self._runner.compiles(self.engine)
+        if compiled and not self._bound:
+            self._bind()
+        return self._runner.run(self.state(packet), "jit" if compiled else "interpreter")
 
-        `function` does the same at the price of a built-in function.
-        """
-        return self._runner.run(self.state(packet), self.engine)
-
-    @cached_property
-    def function(self) -> Callable[[Buffer], int]:
-        """The program as a function from packet to r0: compiled, the fastest way to call it.
-
-        It is a built-in function where the program calls no helper and its hook's defaults do.
-        The budget is that of the program at this moment.  Raises `CompileError`.
-        """
-        fresh: Callable[[Any], State] = self.state
+    def _bind(self) -> None:
+        """Have calls go into compiled code, where nothing else is needed."""
         self._ensure_verified()
-        if self.engine == "interpreter":
-            return self
         budget = UNLIMITED if self.budget is None else self.budget
-        return self._runner.function(self.name or "program", budget, fresh, self.helpers) or self
+        name, fresh = self.name or "program", cast("Callable[[object], State]", self.state)
+        found = self._runner.function(name, budget, fresh, self.helpers)
+        self._bound = True
+        if found is not None:
+            otherwise = self._call_otherwise
+            vectorcall.point(self, found[1].direct(otherwise))
+            self._direct = found[0], otherwise
+
+    def _call_otherwise(self, *packet: Buffer, **named: Buffer) -> int:
+        """A call without a packet, or with one by name."""
+        return type(self).__call__(self, *packet, **named)
+
+    def _unbind(self) -> None:
+        """Forget the way into compiled code, after a change of what is bound into it."""
+        vectorcall.point(self, 0)
+        self._bound, self._direct = False, None
+
+    @property
+    def function(self) -> Callable[[Buffer], int]:
+        """The program as a built-in function from packet to r0, compiled.
+
+        It is the program itself where that calls helpers in Python, and where the interpreter was
+        chosen.  Budget and helpers are those of this moment.  Raises `CompileError`.
+        """
+        if not self._bound and self.engine != "interpreter":
+            self._bind()
+        return self if self._direct is None else self._direct[0]
+
+    @property
+    def budget(self) -> int | None:
+        """The number of instructions that a run may execute; None for no limit."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, budget: int | None) -> None:
+        self._budget = check_budget(budget)
+        self._unbind()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine: `auto`, `jit` or `interpreter`."""
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        self._engine = check_engine(engine)
+        self._unbind()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle what the program was made of, not what was compiled."""
+        options = {
+            "hook": self.hook,
+            "helpers": self.helpers,
+            "host": self.host,
+            "budget": self.budget,
+            "engine": self.engine,
+        }
+        return _rebuild, (type(self), self.code, options)
 
     @property
     def jit_stats(self) -> Stats:
@@ -155,7 +207,8 @@ class Program:
     ) -> State:
         """The state of a run that has not begun, for an engine or a debugger to go on from."""
         self._ensure_verified()
-        state = new_state(self.code, self.helpers, self.host, self._budget(budget))
+        chosen = self.budget if budget == -1 else check_budget(budget)
+        state = new_state(self.code, self.helpers, self.host, chosen)
         self.hook.enter(state, packet, **fields)
         set_registers(state, registers)
         return state
@@ -165,12 +218,16 @@ class Program:
             self.verify()
             self._verified = True
 
-    def _budget(self, budget: int | None) -> int | None:
-        return self.budget if budget == -1 else check_budget(budget)
-
     def __repr__(self) -> str:
         """`<Program parser: xdp, 57 slots>`."""
         return f"<Program {self.name or 'main'}: {self.hook.name}, {len(self.code)} slots>"
+
+
+vectorcall.enable(Program)
+
+
+def _rebuild(cls: type[Program], code: Code, options: dict[str, Any]) -> Program:
+    return cls(code, **options)
 
 
 def new_state(code: Code, helpers: Helpers, host: Host, budget: int | None) -> State:

@@ -21,7 +21,7 @@ from drybpf.errors import CompileError, ExecutionError
 from drybpf.helpers.native import NativeHelper
 from drybpf.isa.semantics import LOADS, M32, M64, STORES
 from drybpf.jit import layout
-from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, ENV_HELPERS, entries
+from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, ENV_HELPERS, ENV_OTHER, entries
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
 from drybpf.jit.module import Module, emit_module
 from drybpf.memory import frame_top
@@ -85,36 +85,42 @@ class Variant:
             cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
         front = _entry_points(shape, code.may_write, self.module.lookups)
         plain = shape.context is not None or shape.r1 != "context"
-        exports = ["run", "call", "batch"] if plain else ["run"]
+        exports = ["run", "call", "vectorcall", "batch"] if plain else ["run"]
         self.env = (ctypes.c_uint64 * 4)()
         self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
+        self._bound: object = None
         self.run = self._builtin("run")
         self.plain = plain  # whether the hook's defaults are all that a run needs
         self.batch = self._builtin("batch" if plain else "run")
 
-    def _builtin(self, name: str) -> Callable[..., int]:
+    def _builtin(self, name: str, doc: str = "") -> Callable[..., int]:
         address = self.library.address(name)
-        return builtin(address, name=name, flags=METH_O, keep=(self.library, self.env))
+        return builtin(address, name=name, flags=METH_O, keep=(self.library, self.env), doc=doc)
 
-    def plain_call(
+    def bind(
         self,
         name: str,
         fuel: int,
         fallback: Callable[[object, int], int],
         helpers: tuple[ctypes.Array[ctypes.c_uint64], object],
     ) -> Callable[..., int]:
-        """A built-in function from packet to r0; `fallback` finishes what it leaves."""
+        """A built-in function from packet to r0; `fallback` finishes what it leaves.
+
+        All functions of a variant share what was bound last.
+        """
         self.env[ENV_FUEL], self.env[ENV_FALLBACK] = fuel, id(fallback)
         self.env[ENV_HELPERS] = ctypes.addressof(helpers[0])
-        address = self.library.address("call")
-        keep = (self.library, self.env, fallback, helpers)
-        return builtin(
-            address,
-            name=name,
-            flags=METH_O,
-            keep=keep,
-            doc=f"{name}(packet, /)\n--\n\nRun on a packet.",
-        )
+        self._bound = fallback, helpers  # what the words point at
+        doc = f"{name}(packet, /)\n--\n\nRun the program on a packet; the result is r0."
+        return builtin(self.library.address("call"), name=name, flags=METH_O, keep=self, doc=doc)
+
+    def direct(self, other: Callable[..., object]) -> int:
+        """The address of the same function for PEP 590; `other` takes calls of any other form.
+
+        Whoever uses it keeps the bound function alive, and `other`.
+        """
+        self.env[ENV_OTHER] = id(other)
+        return self.library.address("vectorcall")
 
 
 _fronts: dict[tuple[object, ...], bytes] = {}
@@ -318,9 +324,9 @@ class Jit:
         if accesses and self.stats.compiles < MAX_COMPILES:
             self.stats.lookups |= {pc}
 
-    def plain_call(
+    def bind(
         self, name: str, budget: int, fresh: Callable[[object], State], helpers: HelperTable
-    ) -> Callable[..., int] | None:
+    ) -> tuple[Callable[..., int], Variant] | None:
         """A built-in function from packet to r0, or None where the program needs more.
 
         `fresh` makes the state of a run on a packet, for what compiled code leaves.
@@ -337,7 +343,7 @@ class Jit:
 
         variant = self.variant()
         table = helper_table([helpers.get(n) for n in variant.module.helpers], [])
-        return variant.plain_call(name, given, fallback, table)
+        return variant.bind(name, given, fallback, table), variant
 
     def batch(
         self,

@@ -11,7 +11,7 @@ from drybpf.jit.function import PARAMETERS, PASSED
 from drybpf.jit.runtime import fill, runtime
 from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
 
-ENV_FUEL, ENV_FALLBACK, ENV_HELPERS = 0, 1, 2  # words of @env
+ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER = range(4)  # words of @env
 
 
 _ENTER = """
@@ -123,6 +123,22 @@ strange:
   ret ptr %verdict
 refused:
   ret ptr null
+}
+define ptr @vectorcall(ptr %self, ptr %arguments, i64 %flags, ptr %names) {
+  %count = and i64 %flags, 9223372036854775807
+  %one = icmp eq i64 %count, 1
+  %unnamed = icmp eq ptr %names, null
+  %plain = and i1 %one, %unnamed
+  br i1 %plain, label %packet, label %other
+packet:
+  %arg = load ptr, ptr %arguments
+  %answer = tail call ptr @call(ptr %self, ptr %arg)
+  ret ptr %answer
+other:
+  %po = getelementptr i64, ptr @env, i64 {ENV_OTHER}
+  %function = load ptr, ptr %po
+  %result = call ptr @PyObject_Vectorcall(ptr %function, ptr %arguments, i64 %flags, ptr %names)
+  ret ptr %result
 }
 define internal ptr @fallback(ptr %arg, ptr %st) noinline cold {
   %arguments = alloca [3 x ptr]
@@ -303,6 +319,7 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
         "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
         "ENV_FALLBACK": ENV_FALLBACK,
         "ENV_HELPERS": ENV_HELPERS,
+        "ENV_OTHER": ENV_OTHER,
         "CLEN": shape.context_length,
         "CONTEXT_SETUP": _context_setup(shape),
         "REGION_SETUP": _region_setup(shape, "%regions") if lookups else "",

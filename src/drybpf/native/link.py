@@ -40,12 +40,15 @@ def link(
     `imports` are addresses of symbols by name; the symbols of this process (Python's C API, memset)
     are found besides.  Code pages come out readable and executable, never writable.  Any thread may
     link: LLVM is entered by one at a time.  Raises `CompileError` for a symbol that is not there
-    and for bytes that are plainly no object; but the linker trusts what it is given, so hand it
-    only what `compile_ir` made and the cache has kept.
+    and for bytes that are plainly no object; but the linker trusts what it is given (a damaged object
+    can end the process, one for another processor links), so hand it only what `compile_ir` made
+    for this host and the cache has kept.
     """
     for name, address in imports.items():
         if not 0 < address < 1 << 64:
             raise ValueError(f"{name} cannot lie at {address:#x}")
+    if isinstance(objects, bytes):  # llvmlite would take each of its numbers for an object
+        raise TypeError("objects is a sequence of object codes, not one of them")
     if isinstance(exports, str) or not all(exports):
         raise ValueError("exports are names")
     from llvmlite import binding as llvm  # noqa: PLC0415 (LLVM only when code is linked)

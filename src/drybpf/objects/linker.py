@@ -42,6 +42,24 @@ class LinkedProgram:
             places.setdefault(str(reference), pc)
         return tuple(f"insn {pc} refers to {what}" for what, pc in places.items())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle plain dictionaries: views of them cannot be pickled."""
+        views = dict(self.functions), dict(self.lines), dict(self.unresolved)
+        return _rebuild, (self.name, self.section, self.type, self.bytecode, *views)
+
+
+def _rebuild(
+    name: str,
+    section: str,
+    program_type: ProgramType,
+    bytecode: bytes,
+    functions: dict[int, str],
+    lines: dict[int, SourceLine],
+    unresolved: dict[int, Reference],
+) -> LinkedProgram:
+    views = MappingProxyType(functions), MappingProxyType(lines), MappingProxyType(unresolved)
+    return LinkedProgram(name, section, program_type, bytecode, *views)
+
 
 @dataclass(frozen=True)
 class Module:

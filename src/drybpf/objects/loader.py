@@ -1,4 +1,4 @@
-"""From an object file to programs: read, find the functions, resolve, link."""
+"""From an object file to linked code: read, find the functions, resolve, link."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Types = ProgramType | Mapping[str, ProgramType] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Object:
-    """A loaded object file; `name` is the file's, without directory and ending."""
+class ObjectFile:
+    """What stands in an object file; `name` is the file's, without directory and ending."""
 
     name: str
     programs: Namespace[LinkedProgram]
@@ -39,14 +39,14 @@ class Object:
         return self.programs[name]
 
     def __repr__(self) -> str:
-        """`<Object firewall: 1 program: xdp_firewall>`."""
-        return f"<Object {self.name}: {repr(self.programs)[1:]}"
+        """`<ObjectFile firewall: 1 program: xdp_firewall>`."""
+        return f"<ObjectFile {self.name}: {repr(self.programs)[1:]}"
 
 
-def load(
+def read_object(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, types: Types = None
-) -> Object:
-    """Load an object file from its path or its bytes.
+) -> ObjectFile:
+    """Read an object file from its path or its bytes.
 
     `types` overrides the program types that the section names stand for: one type for all
     programs, or types by the names of programs or sections.  Raises `ObjectError` where the file
@@ -67,7 +67,7 @@ def load(
     functions = find_functions(elf)
     module = Module(functions, find_references(elf, functions), ext)
     programs = _programs(module, types)
-    return Object(name, programs, _license(elf), btf, elf, module)
+    return ObjectFile(name, programs, _license(elf), btf, elf, module)
 
 
 def read_file(path: Path) -> bytes:

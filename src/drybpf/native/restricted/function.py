@@ -39,7 +39,7 @@ class Function(Generic[P]):
         """`<restricted drybpf.maps.look_up.KEY4>`."""
         return f"<restricted {self.symbol}>"
 
-    def bind(self, **constants: int) -> Function[P]:
+    def bind(self, **constants: int) -> Function[...]:
         """Give values to parameters that stand behind `*`; below 2^64, else `ValueError`."""
         for name, value in constants.items():
             if not 0 <= index(value) <= MASK:
@@ -73,7 +73,8 @@ class Function(Generic[P]):
 
     def __call__(self, *arguments: P.args, **constants: P.kwargs) -> int:
         """Run in CPython without any memory."""
-        return self.bind(**constants).python(_NO_MEMORY, *arguments)  # type: ignore[arg-type]
+        bound = self.bind(**constants)  # type: ignore[arg-type]  # all of them are integers
+        return bound.python(_NO_MEMORY, *arguments)  # type: ignore[arg-type]  # as above
 
 
 def lower(

@@ -9,7 +9,6 @@ from drybpf.native.restricted.tree import (
     Assign,
     Binary,
     Break,
-    Call,
     Compare,
     Continue,
     Definition,
@@ -21,7 +20,6 @@ from drybpf.native.restricted.tree import (
     Local,
     Not,
     Number,
-    Return,
     Statement,
     Store,
     While,
@@ -104,8 +102,8 @@ class _Writer:
                 self._leave(f"br label %{self._loops[-1][1]}")
             case Continue():
                 self._leave(f"br label %{self._loops[-1][0]}")
-            case Return(value):
-                self._leave(f"ret i64 {self._value(value)}")
+            case _:
+                self._leave(f"ret i64 {self._value(statement.value)}")
 
     def _store(self, size: int, address: Expression, value: Expression) -> None:
         place, number = self._pointer(address), self._value(value)
@@ -179,9 +177,9 @@ class _Writer:
             case Load(size, address):
                 number = self._emit(f"load i{8 * size}, ptr {self._pointer(address)}, align 1")
                 return number if size == 8 else self._emit(f"zext i{8 * size} {number} to i64")
-            case Call(function, arguments):
-                values = ", ".join(f"i64 {self._value(argument)}" for argument in arguments)
-                return self._emit(f"call i64 @{function.symbol}({values})")
+            case _:
+                values = ", ".join(f"i64 {self._value(each)}" for each in expression.arguments)
+                return self._emit(f"call i64 @{expression.function.symbol}({values})")
 
     def _binary(self, operator: str, left: Expression, right: Expression) -> str:
         a, b = self._value(left), self._value(right)

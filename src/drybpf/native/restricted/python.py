@@ -14,7 +14,6 @@ from drybpf.native.restricted.tree import (
     Assign,
     Binary,
     Break,
-    Call,
     Compare,
     Continue,
     Definition,
@@ -26,7 +25,6 @@ from drybpf.native.restricted.tree import (
     Local,
     Not,
     Number,
-    Return,
     Statement,
     Store,
     While,
@@ -94,8 +92,8 @@ class _Writer:
                 return "break"
             case Continue():
                 return "continue"
-            case Return(value):
-                return f"return {self._value(value)}"
+            case _:
+                return f"return {self._value(statement.value)}"
 
     def _value(self, expression: Expression) -> str:
         match expression:
@@ -116,6 +114,6 @@ class _Writer:
                 return f"({self._value(left)} {word} {self._value(right)})"
             case Load(size, address):
                 return f"load({self._value(address)}, {size})"
-            case Call(function, arguments):
-                values = "".join(f", {self._value(argument)}" for argument in arguments)
-                return f"{self._names[function]}(load, store{values})"
+            case _:
+                values = "".join(f", {self._value(each)}" for each in expression.arguments)
+                return f"{self._names[expression.function]}(load, store{values})"

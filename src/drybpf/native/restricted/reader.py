@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Mapping, Sequence
 from textwrap import dedent
+from tokenize import TokenError
 from types import FunctionType
 
 from drybpf.native.restricted.function import Function
@@ -65,17 +66,14 @@ class _Reader:
         return Definition(self._parameters, names, statements, tuple(self._callees))
 
     def _parsed(self) -> ast.FunctionDef:
+        name = self._source.__qualname__
         try:
             lines, first = inspect.getsourcelines(self._source)
-        except OSError as error:
-            name = self._source.__qualname__
-            raise RestrictedError(f"the source of {name} cannot be found: {error}") from error
-        try:
             node = ast.parse(dedent("".join(lines))).body[0]
-        except SyntaxError as error:  # a lambda in the middle of something
-            raise RestrictedError(
-                f"{self._source.__qualname__} is no function of its own"
-            ) from error
+        except OSError as error:
+            raise RestrictedError(f"the source of {name} cannot be found: {error}") from error
+        except (SyntaxError, TokenError) as error:  # a lambda in the middle of something
+            raise RestrictedError(f"{name} is no function of its own") from error
         ast.increment_lineno(node, first - 1)
         if not isinstance(node, ast.FunctionDef):
             raise self._error(node, "only a plain `def`")
