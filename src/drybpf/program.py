@@ -54,6 +54,11 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._direct: tuple[Callable[[Buffer], int], object] | None = None
         self._runner = Runner(code, self.hook.shape)
 
+    def __init_subclass__(cls) -> None:
+        """Have a subclass that is called in the same way called as fast."""
+        if cls.__call__ is Program.__call__:
+            vectorcall.enable(cls)
+
     @classmethod
     def from_bytes(cls, bytecode: bytes | bytearray | memoryview, **options: object) -> Self:
         """Make a program of raw bytecode; options are those of the constructor."""
@@ -141,16 +146,19 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._engine = check_engine(engine)
         self._unbind()
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle what the program was made of, not what was compiled."""
-        options = {
+    def options(self) -> dict[str, Any]:
+        """The options that make a program like this one, for the constructor."""
+        return {
             "hook": self.hook,
             "helpers": self.helpers,
             "host": self.host,
             "budget": self.budget,
             "engine": self.engine,
         }
-        return _rebuild, (type(self), self.code, options)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle what the program was made of, not what was compiled."""
+        return rebuild, (type(self), self.code, self.options())
 
     @property
     def jit_stats(self) -> Stats:
@@ -226,7 +234,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
 vectorcall.enable(Program)
 
 
-def _rebuild(cls: type[Program], code: Code, options: dict[str, Any]) -> Program:
+def rebuild(cls: type[Program], code: Code, options: dict[str, Any]) -> Program:
+    """Make a program anew, from a pickle."""
     return cls(code, **options)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from time import perf_counter_ns
 
 from drybpf import interpreter
 from drybpf.batch import PacketBatch, Verdicts
@@ -85,15 +86,16 @@ class Variant:
             cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
         front = _entry_points(shape, code.may_write, self.module.lookups)
         plain = shape.context is not None or shape.r1 != "context"
-        exports = ["run", "call", "vectorcall", "batch"] if plain else ["run"]
+        exports = ["run", "repeat", *(["call", "vectorcall", "batch"] if plain else [])]
         self.env = (ctypes.c_uint64 * 4)()
         self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
         self._bound: object = None
-        self.run = self._builtin("run")
+        self.run = self.function("run")
         self.plain = plain  # whether the hook's defaults are all that a run needs
-        self.batch = self._builtin("batch" if plain else "run")
+        self.batch = self.function("batch" if plain else "run")
 
-    def _builtin(self, name: str, doc: str = "") -> Callable[..., int]:
+    def function(self, name: str, doc: str = "") -> Callable[..., int]:
+        """An entry point as a built-in function."""
         address = self.library.address(name)
         return builtin(address, name=name, flags=METH_O, keep=(self.library, self.env), doc=doc)
 
@@ -138,6 +140,12 @@ def _entry_points(shape: Shape, may_write: bool, lookups: bool) -> bytes:
             cache.store(digest, image)
         _fronts[key] = image
     return _fronts[key]
+
+
+def prepare(shape: Shape, *, may_write: bool) -> None:
+    """Load LLVM and make the entry points: what is paid once a process, before the first program."""
+    for lookups in (False, True):
+        _entry_points(shape, may_write, lookups)
 
 
 def _key(code: Code, options: object) -> bytes:
@@ -253,6 +261,25 @@ class Jit:
         if words[layout.REASON] == layout.PENDING_RESULT:
             self._finish_call(state, exchange.pending())
         return False
+
+    def repeat(self, state: State, times: int) -> int:
+        """The time, in nanoseconds, of running a fresh state a number of times.
+
+        Raises the run's fault where compiled code cannot finish it.
+        """
+        self.use(state.helpers)
+        variant = self.variant()
+        exchange = Exchange(state, variant.module.helpers)
+        exchange.put(min(state.fuel, layout.SLICE))
+        exchange.words[layout.END] = times
+        repeat = variant.function("repeat")
+        begin = perf_counter_ns()
+        done = repeat(exchange.address)
+        elapsed = perf_counter_ns() - begin
+        if done != times:
+            self.run(state)
+            raise CompileError("the program leaves compiled code; time it in the interpreter")
+        return elapsed
 
     def _slice_ended(self, state: State, left: int) -> bool:
         """Whether compiled code left, with `left` fuel, since its slice was spent but not all."""

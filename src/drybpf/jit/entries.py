@@ -64,6 +64,43 @@ raise:
 }
 """
 
+# The time of a run: a number of runs of the same state, but for what they change.
+_REPEAT = """
+define ptr @repeat(ptr %self, ptr %arg) {
+entry:
+  %st = call ptr @PyLong_AsVoidPtr(ptr %arg)
+  %p0 = getelementptr i64, ptr %st, i64 {PACKET}
+  %pkt = load ptr, ptr %p0
+  %p1 = getelementptr i64, ptr %st, i64 {PACKET_LENGTH}
+  %plen = load i64, ptr %p1
+  %p2 = getelementptr i64, ptr %st, i64 {CONTEXT}
+  %ctx = load ptr, ptr %p2
+  %p3 = getelementptr i64, ptr %st, i64 {CONTEXT_LENGTH}
+  %clen = load i64, ptr %p3
+  %p4 = getelementptr i64, ptr %st, i64 {STACK}
+  %stk = load ptr, ptr %p4
+  %p5 = getelementptr i64, ptr %st, i64 {FUEL}
+  %fuel = load i64, ptr %p5
+  %p6 = getelementptr i64, ptr %st, i64 {END}
+  %end = load i64, ptr %p6
+  br label %loop
+loop:
+  %i = phi i64 [0, %entry], [%i1, %again]
+  %pair = call {i64, i64} @enter({PASSED}, i64 0, i64 %fuel)
+  %rest = extractvalue {i64, i64} %pair, 1
+  %i1 = add i64 %i, 1
+  %left = icmp eq i64 %rest, {LEFT}
+  br i1 %left, label %done, label %again, !prof !1
+again:
+  %more = icmp ult i64 %i1, %end
+  br i1 %more, label %loop, label %done
+done:
+  %count = phi i64 [%i, %loop], [%i1, %again]
+  %object = call ptr @PyLong_FromUnsignedLongLong(i64 %count)
+  ret ptr %object
+}
+"""
+
 _CALL = """
 define ptr @call(ptr %self, ptr %arg) {
   %buffer = alloca [80 x i8], align 16
@@ -329,7 +366,12 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
         "PRIVATE": "true" if shape.private_packet else "false",
         **_copying(may_write),
     }
-    text = runtime() + "declare {i64, i64} @enter(ptr, i64, ptr, i64, ptr, ptr, i64, i64)" + _RUN
+    text = (
+        runtime()
+        + "declare {i64, i64} @enter(ptr, i64, ptr, i64, ptr, ptr, i64, i64)"
+        + _RUN
+        + _REPEAT
+    )
     if shape.context is not None or shape.r1 != "context":
         text += _CALL + _BATCH
     for name in ("CONTEXT_SETUP", "REGION_SETUP", "COPY", "BATCH_COPY", "BATCH_REGIONS"):

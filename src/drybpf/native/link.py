@@ -40,9 +40,9 @@ def link(
     `imports` are addresses of symbols by name; the symbols of this process (Python's C API, memset)
     are found besides.  Code pages come out readable and executable, never writable.  Any thread may
     link: LLVM is entered by one at a time.  Raises `CompileError` for a symbol that is not there
-    and for bytes that are plainly no object; but the linker trusts what it is given (a damaged object
-    can end the process, one for another processor links), so hand it only what `compile_ir` made
-    for this host and the cache has kept.
+    and for bytes that are plainly no object; but the linker trusts what it is given (a damaged
+    object can end the process, one for another processor links), so hand it only what `compile_ir`
+    made for this host and the cache has kept.
     """
     for name, address in imports.items():
         if not 0 < address < 1 << 64:

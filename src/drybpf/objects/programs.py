@@ -20,7 +20,7 @@ from drybpf.objects.linker import LinkedProgram
 from drybpf.objects.loader import ObjectFile, Types, read_object
 from drybpf.objects.namespace import Namespace
 from drybpf.objects.sections import ProgramType
-from drybpf.program import Program
+from drybpf.program import Program, rebuild
 
 if TYPE_CHECKING:
     from drybpf.objects.btf import Btf
@@ -94,6 +94,10 @@ class ObjectProgram(Program):
         if not self._verified and self.obstacles:
             raise ObjectError(f"{self.name!r} cannot run: {'; '.join(self.obstacles)}")
         super()._ensure_verified()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as a plain program: what the file says besides is not kept."""
+        return rebuild, (Program, self.code, self.options())
 
     def __repr__(self) -> str:
         """`<Program parser: xdp, 57 slots>`."""

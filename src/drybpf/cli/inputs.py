@@ -1,0 +1,98 @@
+"""What commands read: programs of every kind, and memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from stat import S_ISREG
+
+import click
+
+from drybpf.asm import assemble
+from drybpf.code import Code
+from drybpf.errors import DecodeError, ObjectError
+from drybpf.objects import Object, load
+from drybpf.program import Program
+
+ELF_MAGIC = b"\x7fELF"
+LARGEST = 64 << 20  # bytes of any program file
+_TEXT = {".s", ".asm", ".txt"}
+
+engine_option = click.option(
+    "--engine",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "jit", "interpreter"]),
+    help="How to run the program.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
+program_option = click.option("--program", "name", help="Which program of an object.")
+
+
+def read_file(path: str) -> bytes:
+    """Read a regular file of reasonable size.  Raises `OSError` or `DecodeError`."""
+    status = os.stat(path)  # noqa: PTH116 (its error names the path)
+    if not S_ISREG(status.st_mode):
+        raise DecodeError(f"{path}: not a regular file")
+    if status.st_size > LARGEST:
+        raise DecodeError(f"{path}: larger than {LARGEST >> 20} MiB")
+    return Path(path).read_bytes()
+
+
+def read_programs(path: str, name: str | None = None) -> list[Program]:
+    """The programs of a file: an ELF object, assembly text, or raw bytecode.
+
+    With a `name` the one program of that name.
+    """
+    data = read_file(path)
+    if data.startswith(ELF_MAGIC):
+        return _of_object(load(path), name)
+    if name is not None:
+        raise click.UsageError("--program names a program of an object file")
+    return [Program(Code(_bytecode(path, data), name=Path(path).stem))]
+
+
+def read_program(path: str, name: str | None = None) -> Program:
+    """The one program that is meant.  Raises `UsageError` where there are several."""
+    programs = read_programs(path, name)
+    if len(programs) != 1:
+        names = ", ".join(program.name for program in programs) or "none"
+        raise click.UsageError(f"say which program with --program: {names}")
+    return programs[0]
+
+
+def _of_object(found: Object, name: str | None) -> list[Program]:
+    if name is None:
+        return list(found.programs.values())
+    if name not in found.programs:
+        raise ObjectError(f"no program {name!r}; there are {', '.join(found.programs)}")
+    return [found.programs[name]]
+
+
+def _bytecode(path: str, data: bytes) -> bytes:
+    if Path(path).suffix.lower() in _TEXT or _is_text(data):
+        try:
+            return assemble(data.decode())
+        except UnicodeDecodeError as error:
+            raise DecodeError(f"{path}: neither bytecode nor text: {error}") from error
+    return data
+
+
+def _is_text(data: bytes) -> bool:
+    return bool(data) and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in data)
+
+
+def read_memory(text: str | None) -> bytes:
+    """Memory as given: the bytes of the file of that name if there is one, else hexadecimal."""
+    if text is None:
+        return b""
+    try:
+        exists = Path(text).exists()
+    except (OSError, ValueError):  # too long for a path, or a zero byte in it
+        exists = False
+    if exists:
+        return read_file(text)
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise click.UsageError(f"--mem {text!r} is neither a file nor hexadecimal") from error
