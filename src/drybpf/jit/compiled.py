@@ -143,7 +143,7 @@ def _entry_points(shape: Shape, may_write: bool, lookups: bool) -> bytes:
 
 
 def prepare(shape: Shape, *, may_write: bool) -> None:
-    """Load LLVM and make the entry points: what is paid once a process, before the first program."""
+    """Load LLVM and make the entry points: what is paid once, before the first program."""
     for lookups in (False, True):
         _entry_points(shape, may_write, lookups)
 
