@@ -92,7 +92,7 @@ def test_packets_that_are_written_are_copies(engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_python_helpers_run_in_batches(engine: str) -> None:
     program = Program.from_asm("mov r1, r2\ncall 1\nexit", engine=engine)
-    program.helpers.register(1, lambda _, length, *rest: length + 1)
+    program.helpers.register(1, lambda _, length, *_rest: length + 1)
     assert list(program.run_batch(PACKETS)) == [length + 1 for length in LENGTHS]
 
 
