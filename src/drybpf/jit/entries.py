@@ -7,20 +7,12 @@ buffer, `@batch` the address of a run with a batch in it.
 from __future__ import annotations
 
 from drybpf.entry import Shape
-from drybpf.jit.function import PARAMETERS, PASSED
+from drybpf.jit.function import PASSED
 from drybpf.jit.runtime import fill, runtime
 from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
 
 ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER = range(4)  # words of @env
 
-
-_ENTER = """
-define {i64, i64} @enter({PARAMETERS}, i64 %fuel) {
-  {R2}
-  %r = call {i64, i64} @f0({PASSED}, i64 0, i64 %fuel, i64 {R1}, i64 %r2, i64 0, i64 0, i64 0)
-  ret {i64, i64} %r
-}
-"""
 
 _RUN = """
 define ptr @run(ptr %self, ptr %arg) {
@@ -326,26 +318,6 @@ stop:
   ret void
 }
 """
-
-
-_ENTER_AGAIN = """
-define {i64, i64} @enter({PARAMETERS}, i64 %fuel) {
-  %r = call {i64, i64} @again({PASSED}, i64 %depth, i64 %fuel, i64 0, i64 0, i64 0, i64 0, i64 0)
-  ret {i64, i64} %r
-}
-"""
-
-
-def enter_again() -> str:
-    """The function that goes on within a program, with the registers in the run's memory."""
-    return fill(_ENTER_AGAIN, PARAMETERS=PARAMETERS, PASSED=PASSED)
-
-
-def enter(shape: Shape) -> str:
-    """The function that begins a program: its first function, with the hook's r1 and r2."""
-    r1 = {"packet": shape.packet_address, "context": CONTEXT, "zero": 0}[shape.r1]
-    r2 = {"packet": "%plen", "context": "%clen", "zero": "0"}[shape.r2]
-    return fill(_ENTER, PARAMETERS=PARAMETERS, PASSED=PASSED, R1=r1, R2=f"%r2 = add i64 {r2}, 0")
 
 
 def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:

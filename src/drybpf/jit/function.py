@@ -35,7 +35,7 @@ from drybpf.native.restricted import Function
 
 PARAMETERS = (
     "ptr %pkt, i64 range(i64 0, 268435457) %plen, ptr %ctx, i64 range(i64 0, 268435457) %clen, "
-    "ptr %stk, ptr %st, i64 range(i64 0, 8) %depth"
+    "ptr %stk, ptr %st, i64 range(i64 0, 8) %level"
 )
 PASSED = "ptr %pkt, i64 %plen, ptr %ctx, i64 %clen, ptr %stk, ptr %st"
 RESULT = "{i64, i64}"  # r0, and the fuel left or LEFT
@@ -70,18 +70,20 @@ class FunctionText(Text):
         helpers: dict[int, int],
         emitters: Mapping[str, Emitter],
         natives: Mapping[int, Function[...]],
-        start: int | None = None,
+        begin: tuple[Value, Value] | int | None = None,
     ) -> None:
         """Prepare; `helpers` maps helper numbers to their places in the run's table.
 
-        `natives` are the helpers in restricted Python, by number.
-        With a `start` the function goes on there, with the registers in the run's memory.
+        `natives` are the helpers in restricted Python, by number.  With a `begin` this is the way
+        into the module, `@enter`: the program begins with those values of r1 and r2, or goes on at
+        that slot with the registers in the run's memory.
         """
         super().__init__()
         self.code, self.entry, self.options, self.helpers = code, entry, options, helpers
         self.guesses, self.emitters = guesses, emitters
         self.reached = sorted(guesses)
-        self.start, self.natives = start, natives
+        self.begin, self.natives = begin, natives
+        self.start = begin if isinstance(begin, int) else None
         self.leaders = self._find_leaders()
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
@@ -128,11 +130,7 @@ class FunctionText(Text):
 
     def emit(self) -> list[str]:
         """Emit the whole function."""
-        arguments = ", ".join(f"i64 %a{number}" for number in range(1, 6))
-        name = f"f{self.entry}" if self.start is None else "again"
-        self.lines.append(
-            f"define internal {RESULT} @{name}({PARAMETERS}, i64 %fuel0, {arguments}) {{"
-        )
+        self.lines.append(self._head())
         self.label("entry")
         self._emit_prologue()
         blocks = [pc for pc in self.reached if pc in self.leaders]
@@ -145,16 +143,31 @@ class FunctionText(Text):
         self.lines.append("}")
         return self.lines
 
+    def _head(self) -> str:
+        if self.begin is None:
+            arguments = ", ".join(f"i64 %a{number}" for number in range(1, 6))
+            return (
+                f"define internal {RESULT} @f{self.entry}({PARAMETERS}, i64 %fuel0, {arguments}) {{"
+            )
+        return f"define {RESULT} @enter({PARAMETERS}, i64 %fuel0) {{"
+
+    def _initial(self, number: int) -> Value:
+        """What a register holds at first."""
+        if self.start is not None:
+            place = self.value(f"getelementptr i64, ptr %st, i64 {layout.REGISTERS + number}")
+            return self.value(f"load i64, ptr {place}")
+        if isinstance(self.begin, tuple):
+            return self.begin[number - 1] if number in (1, 2) else "0"
+        return f"%a{number}" if 1 <= number <= 5 else "0"
+
     def _emit_prologue(self) -> None:
         for number in range(10):
             self.line(f"%r{number} = alloca i64")
-            initial = f"%a{number}" if 1 <= number <= 5 else "0"
-            if self.start is not None:
-                place = self.value(f"getelementptr i64, ptr %st, i64 {layout.REGISTERS + number}")
-                initial = self.value(f"load i64, ptr {place}")
-            self.line(f"store i64 {initial}, ptr %r{number}")
+            self.line(f"store i64 {self._initial(number)}, ptr %r{number}")
         self.line("%fuel = alloca i64")
         self.line("store i64 %fuel0, ptr %fuel")
+        depth = "0" if isinstance(self.begin, tuple) else "%level"
+        self.line(f"%depth = add i64 {depth}, 0")
         self.line(f"%deep = mul i64 %depth, {FRAME_STRIDE}")
         self.line(f"%top = add i64 %deep, {STACK + FRAME_STRIDE}")
         self.line(f"%low = sub i64 %top, {FRAME_SIZE}")

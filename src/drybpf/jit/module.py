@@ -9,7 +9,6 @@ from types import MappingProxyType
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.flow import function_bounds
-from drybpf.jit.entries import enter, enter_again
 from drybpf.jit.function import FunctionText, Options
 from drybpf.jit.instructions import EMITTERS
 from drybpf.jit.provenance import (
@@ -72,7 +71,7 @@ def emit_module(
     helpers: dict[int, int] = {}
     functions: list[FunctionText] = []
 
-    def add(entry: int, begin: int | None = None) -> FunctionText:
+    def add(entry: int, begin: tuple[str, str] | int | None = None) -> FunctionText:
         analysis = analyses.get(entry) or Analysis(code, entry, frame_entry([None] * 5), pointers)
         text = FunctionText(
             code, entry, analysis.before, options, helpers, EMITTERS, natives, begin
@@ -82,8 +81,7 @@ def emit_module(
 
     lines: list[str] = []
     bounds = function_bounds(code.entries, len(code), start or 0)
-    first = add(bounds[0], start)
-    work, emitted = [first], set[int]() if start is not None else {0}
+    work, emitted = [add(bounds[0], _begin(shape) if start is None else start)], set[int]()
     while work:
         function = work.pop()
         lines += function.emit()
@@ -91,11 +89,16 @@ def emit_module(
         emitted |= fresh
         work.extend(add(callee) for callee in sorted(fresh))
     looks = any(function.uses_lookup for function in functions)
-    front = enter(shape) if start is None else enter_again()
     used = dict.fromkeys(natives[number] for number in helpers if number in natives)
     inlined = lower(used, inline=True) if used else ""
-    text = "\n".join([prelude(counting=counting), inlined, *lines, front])
+    text = "\n".join([prelude(counting=counting), inlined, *lines])
     return Module(text, tuple(helpers), looks)
+
+
+def _begin(shape: Shape) -> tuple[str, str]:
+    """What r1 and r2 hold when a program begins."""
+    first = {"packet": shape.packet_address, "context": CONTEXT, "zero": 0}[shape.r1]
+    return str(first), {"packet": "%plen", "context": "%clen", "zero": "0"}[shape.r2]
 
 
 def _entry(shape: Shape) -> Guesses:
