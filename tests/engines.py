@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import pytest
+
 from drybpf import interpreter, verifier
 from drybpf.asm import assemble
 from drybpf.code import Code
-from drybpf.errors import ExecutionError, HelperError, MemoryFault
+from drybpf.errors import CompileError, ExecutionError, HelperError, MemoryFault
 from drybpf.helpers import Helpers
 from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
+from drybpf.jit.compiled import MAX_INSTRUCTIONS, Jit
 from drybpf.memory import STACK, Region
 from drybpf.program import new_state, set_registers
 from drybpf.state import DEFAULT_BUDGET, Helper, State
@@ -72,9 +75,10 @@ def run_everywhere(
         set_registers(state, registers)
         return state
 
-    first, *others = (run(begin) for run in _ENGINES.values())
-    for other in others:
-        assert other == first
+    first = _interpret(begin)
+    if _is_compilable(code):
+        jit = Jit(code, (hook or Raw()).shape)
+        assert observe(begin(), lambda state: _compiled(jit, state)) == first
     return first
 
 
@@ -92,8 +96,18 @@ def _interpret(begin: Callable[[], State]) -> Outcome:
     return whole
 
 
-_ENGINES: dict[str, Callable[[Callable[[], State]], Outcome]] = {"interpreter": _interpret}
-ENGINES = tuple(_ENGINES)
+def _is_compilable(code: Code) -> bool:
+    """Whether the compiler takes it: what is larger or was never verified it refuses."""
+    if len(code) <= MAX_INSTRUCTIONS and not verifier.verify(code):
+        return True
+    with pytest.raises(CompileError):
+        Jit(code, Raw.shape)
+    return False
+
+
+def _compiled(jit: Jit, state: State) -> Iterator[State]:
+    yield state
+    jit.run(state, counting=True)
 
 
 def observe(state: State, drive: Drive) -> Outcome:

@@ -25,7 +25,7 @@ from drybpf.jit import layout
 from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, ENV_HELPERS, ENV_OTHER, entries
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
 from drybpf.jit.module import Module, emit_module
-from drybpf.memory import frame_top
+from drybpf.memory import CONTEXT, frame_top
 from drybpf.native import builtin as builtins
 from drybpf.native import cache, target
 from drybpf.native.builtin import METH_O, builtin
@@ -288,13 +288,14 @@ class Jit:
     def _is_fresh(self, state: State) -> bool:
         """Whether the state is as the hook makes it: compiled code takes that for granted."""
         begin, end = state.packet
-        r1 = {"packet": begin, "context": 1 << 28, "zero": 0}[self.shape.r1]
+        r1 = {"packet": begin, "context": CONTEXT, "zero": 0}[self.shape.r1]
         expected = [0, r1, *[0] * 8, frame_top(0)]
         registers = list(state.registers)
         if self.shape.r2 == "packet":
             expected[2] = end - begin
         elif self.shape.r2 == "context":
-            expected[2] = registers[2]
+            regions = state.memory.regions()
+            expected[2] = next((r.length for r in regions if r.start == CONTEXT), 0)
         return (
             registers == expected
             and not state.frames
@@ -323,6 +324,7 @@ class Jit:
     def _finish_call(self, state: State, result: object) -> None:
         pc = state.pc
         self.stats.left(pc, "result")
+        state.fuel -= self.code.fuel.get(pc, 0)  # given back as if the call had not begun
         try:
             state.finish_call(self._helper_number(state), result, pc + 1)  # type: ignore[arg-type]  # it checks
         except ExecutionError as error:

@@ -98,7 +98,8 @@ class FunctionText(Text):
         for pc in self.reached:
             following = flow.successors(self.code.slots, pc)
             instruction = self.code.slots[pc]
-            if instruction is not None and following != (pc + instruction.slots,):
+            row = instruction.row if instruction else None
+            if row is not None and row.flow != "next":
                 leaders.update(following)
         points = self.code.fuel.keys() & self.guesses.keys()
         return leaders | points
