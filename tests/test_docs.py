@@ -1,0 +1,73 @@
+"""The examples of README and docs are executed: Python blocks run, console blocks are compared."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from drybpf.cli.main import group, main
+from drybpf.isa import ROWS
+from support import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in _BLOCK.findall(page.read_text("utf-8")) if kind == language]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {"__name__": "example", "tmp_path": tmp_path}
+    for text in blocks(page, "python"):
+        exec(compile(text, str(page), "exec"), names)  # noqa: S102 (our own documentation)
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_console_blocks_print_what_they_show(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for text in blocks(page, "console"):
+        for command, output in commands(text):
+            name, *arguments = shlex.split(command)
+            assert name == "drybpf"
+            main(arguments)
+            printed = capsys.readouterr()
+            assert output == printed.out + printed.err, command
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    for name, command in group.commands.items():
+        assert f"## drybpf {name}" in page
+        assert command.help
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                for option in parameter.opts:
+                    assert f"`{option}" in page, f"{name} {option}"
+
+
+def test_every_instruction_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "isa.md").read_text("utf-8")
+    for row in ROWS:
+        assert row.mnemonic in page
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([\w./-]+\.\w+|LICENSE\S*)\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
