@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Nobody reads any more; keep Python from saying so when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return REFUSED
     except (BpfError, OSError, ValueError) as error:
         return _report(error, as_json="--json" in given)
     return int(code or 0)

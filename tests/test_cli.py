@@ -1,0 +1,296 @@
+"""The command, as a user meets it: output, exit codes, errors; never a traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drybpf.asm import assemble
+from drybpf.cli.main import main
+from drybpf.cli.output import clean
+from drybpf.cli.plugin import main as plugin
+from drybpf.packets import read_capture
+from support import FIREWALL, TRAFFIC, fixture, shared
+
+VERDICTS = {"PASS": (60, 7371), "DROP": (11, 732), "ABORTED": (4, 194), "TX": (2, 138)}
+Run = Callable[..., tuple[int, str, str]]
+ENGINES = ["auto", "jit", "interpreter"]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return code, printed.out, printed.err
+
+    return command
+
+
+@pytest.fixture
+def add_one(tmp_path: Path) -> Path:
+    path = tmp_path / "add.bin"
+    path.write_bytes(assemble("mov r0, r2\nadd r0, 1\nexit"))
+    return path
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_main_job(run: Run, engine: str) -> None:
+    code, out, err = run("run", FIREWALL, "--pcap", TRAFFIC, "--engine", engine)
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()]
+    assert {name: (int(n), int(size)) for name, n, size in rows[1:-1]} == VERDICTS
+    assert rows[-1] == ["total", "77", "8435"]
+
+
+def test_the_main_job_as_json(run: Run) -> None:
+    code, out, _ = run("run", FIREWALL, "--pcap", TRAFFIC, "--json")
+    report = json.loads(out)
+    found = {row["verdict"]: (row["packets"], row["bytes"]) for row in report["verdicts"]}
+    assert (code, found, report["faults"]) == (0, VERDICTS, [])
+
+
+def test_packets_that_passed_are_written(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "passed.pcap"
+    assert run("run", FIREWALL, "--pcap", TRAFFIC, "--out", out)[0] == 0
+    assert len(list(read_capture(out))) == VERDICTS["PASS"][0]
+    again = run("run", FIREWALL, "--pcap", out)[1]
+    assert again.splitlines()[1].split() == ["PASS", "60", "7371"]
+
+
+def test_the_input_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.pcap"
+    copy.write_bytes(TRAFFIC.read_bytes())
+    code, _, err = run("run", FIREWALL, "--pcap", copy, "--out", copy)
+    assert (code, "overwrite" in err) == (2, True)
+    assert copy.read_bytes() == TRAFFIC.read_bytes()
+
+
+def test_a_fault_in_a_capture_is_counted_and_shown(run: Run) -> None:
+    path = fixture("xdp_bad_access")
+    code, out, err = run("run", path, "--program", "xdp_past_end", "--pcap", TRAFFIC)
+    assert code == 1
+    assert out.splitlines()[1].split() == ["FAULT", "77", "8435"]
+    assert "first fault, on packet 0: read of 1 bytes" in err
+    assert "xdp_bad_access.c:17" in err
+    arguments = ("--program", "xdp_past_end", "--pcap", TRAFFIC, "--json")
+    report = json.loads(run("run", path, *arguments)[1])
+    assert (report["faults"][0]["type"], report["faults"][0]["pc"]) == ("MemoryFault", 1)
+
+
+def test_raw_and_text_programs(run: Run, add_one: Path, tmp_path: Path) -> None:
+    assert run("run", add_one, "--mem", "001122")[:2] == (0, "0x4\n")
+    memory = tmp_path / "memory"
+    memory.write_bytes(b"12345")
+    assert run("run", add_one, "--mem", memory)[1] == "0x6\n"
+    text = tmp_path / "program.s"
+    text.write_text("r0 = 7\nexit")
+    report = json.loads(run("run", text, "--json")[1])
+    assert (report["value"], report["instructions"], report["action"]) == (7, 2, None)
+    assert run("run", add_one, "--pcap", TRAFFIC)[0] == 0
+
+
+def test_asm_and_disasm_are_inverse(run: Run, add_one: Path, tmp_path: Path) -> None:
+    for dialect in ("ubpf", "llvm"):
+        text, back = tmp_path / "text.s", tmp_path / "back.bin"
+        text.write_text(run("disasm", add_one, "--dialect", dialect)[1])
+        assert run("asm", text, "-o", back)[0] == 0
+        assert back.read_bytes() == add_one.read_bytes()
+
+
+def test_disasm_shows_source_lines(run: Run) -> None:
+    out = run("disasm", fixture("xdp_local_calls"), "--dialect", "llvm")[1]
+    assert "# ./tests/fixtures/src/xdp_local_calls.c:" in out
+    assert json.loads(run("disasm", fixture("xdp_pass"), "--json")[1])["size"] == 2
+    assert "L" in run("disasm", fixture("xdp_loop"), "--labels")[1]
+
+
+def test_verify(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("verify", FIREWALL)
+    assert (code, "memory-safe: proven" in out) == (0, True)
+    bad = tmp_path / "bad.bin"
+    bad.write_bytes(assemble("mov r0, 1"))
+    code, out, _ = run("verify", bad)
+    assert (code, "control can run past the end" in out) == (1, True)
+    report = json.loads(run("verify", fixture("xdp_bad_access"), "--json")[1])
+    assert [len(program["checked"]) for program in report] == [1, 1, 1]
+    strict = tmp_path / "strict.bin"
+    strict.write_bytes(assemble("or r0, r10\nexit"))
+    assert run("verify", strict)[0] == 0
+    assert run("verify", strict, "--strict")[0] == 1
+
+
+def test_dump(run: Run, add_one: Path) -> None:
+    assert "@enter" in run("dump", add_one)[1]
+    assert "alloca" in run("dump", add_one, "--raw-ir")[1]
+    assert "enter" in run("dump", add_one, "--asm")[1]
+    assert run("dump", add_one, "--checks")[1] == ""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_bench(run: Run, add_one: Path, engine: str) -> None:
+    arguments = ("--mem", "0011", "--engine", engine, "--repeat", 10, "--json")
+    report = json.loads(run("bench", add_one, *arguments)[1])
+    assert list(report) == ["engine", "ns_per_run", "compile_ns", "result", "instructions"]
+    assert (report["result"], report["instructions"]) == (3, 3)
+    assert report["ns_per_run"] > 0
+    assert run("bench", add_one, "--repeat", 1)[0] == 0
+
+
+def test_bench_of_a_program_that_faults(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "faults.bin"
+    path.write_bytes(assemble("ldxb r0, [r1]\nexit"))
+    for engine in ENGINES:
+        assert run("bench", path, "--engine", engine)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "missing.o"], 3, "missing.o: No such file"),
+        (["run", "."], 3, "not a regular file"),
+        (["run", str(FIREWALL), "--pcap", "missing.pcap"], 3, "missing.pcap"),
+        (["run", str(FIREWALL), "--pcap", str(FIREWALL)], 3, "capture"),
+        (["run", str(FIREWALL), "--program", "nobody"], 3, "no program 'nobody'"),
+        (["run", str(fixture("xdp_bad_access"))], 2, "--program"),
+        (["run", str(FIREWALL), "--mem", "xyz"], 2, "neither a file nor hexadecimal"),
+        (["run", str(FIREWALL), "--mem", "00", "--pcap", str(TRAFFIC)], 2, "exclude"),
+        (["run", str(FIREWALL), "--out", "x"], 2, "--out goes with"),
+        (["run", str(FIREWALL), "--mem", "00", "--budget", "1"], 1, "budget"),
+        (["asm", str(FIREWALL), "-o", "x"], 3, "not text"),
+        (["disasm", str(TRAFFIC), "--program", "x"], 2, "--program"),
+        (["nonsense"], 2, "No such command"),
+        (["run"], 2, "Missing argument"),
+    ],
+)
+def test_errors_are_one_line(run: Run, arguments: list[str], code: int, message: str) -> None:
+    found, _, err = run(*arguments)
+    assert (found, message in err) == (code, True), err
+    if code != 2:
+        assert err.count("\n") == 1
+        as_json = run(*arguments, "--json")[1] if arguments[0] == "run" else '{"error": 1}'
+        assert "error" in json.loads(as_json)
+
+
+def test_an_error_in_text_names_its_place(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bad.s"
+    path.write_text("mov r0, 1\nmvo r0, 2\nexit")
+    code, _, err = run("asm", path, "-o", tmp_path / "out")
+    assert (code, "line 2, column 1" in err) == (1, True)
+    assert json.loads(run("run", path, "--json")[1])["error"]["line"] == 2
+
+
+def test_names_cannot_steer_the_terminal() -> None:
+    assert clean("a\x1b[2Jb\nc") == "a\\x1b[2Jb\\nc"
+
+
+def test_garbage_of_every_kind(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "garbage"
+    for data in (b"", b"\x7fELF", b"\x7fELF" + bytes(200), bytes(7), b"\xff" * 64, b"text"):
+        path.write_bytes(data)
+        for command in ("run", "verify", "disasm", "dump", "bench"):
+            assert run(command, path)[0] in (0, 1, 3)
+
+
+def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("drybpf.cli.inputs.read_file", interrupt)
+    assert run("run", FIREWALL)[0] == 130
+
+
+def _process(*command: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-c", "import sys; from drybpf.cli import main; sys.exit(main())"]
+    return subprocess.run(
+        [*arguments, *command], input=text, capture_output=True, text=True, check=False
+    )
+
+
+def test_as_a_process() -> None:
+    done = _process("run", str(FIREWALL), "--pcap", str(TRAFFIC))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("verdict")
+    assert _process("--version").stdout.startswith("drybpf, version")
+
+
+def test_a_broken_pipe_is_quiet() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    code = "import sys; from drybpf.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "dump", str(FIREWALL)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def _vectors() -> list[dict[str, Any]]:
+    path = shared("conformance/open.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _spaced(text: str) -> str:
+    return "".join(f"{byte:02x}  " for byte in bytes.fromhex(text.replace(" ", "")))
+
+
+@pytest.mark.parametrize("engine", ["interpreter", "jit"])
+def test_conformance_through_the_plugin(
+    engine: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vectors = _vectors()
+    for row in vectors:
+        memory = [_spaced(row["mem_hex"])] if row["mem_hex"] else []
+        monkeypatch.setattr("sys.stdin", io.StringIO(_spaced(row["bytecode_hex"]) + "\n"))
+        assert plugin([*memory, "--engine", engine]) == 0, row["name"]
+        assert int(capsys.readouterr().out, 16) == row["expected"], row["name"]
+    assert len(vectors) == 174
+
+
+def test_the_plugin_as_a_process() -> None:
+    program = _spaced("7110010000000000 9500000000000000")
+    done = _process("plugin", "aa  bb  cc  ", "--engine", "jit", "--debug", text=program + "\n")
+    assert (done.returncode, done.stdout) == (0, "bb\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "not hex"),
+        ([], "9500"),
+        (["--wrong"], "9500000000000000"),
+        (["--engine", "warp"], "9500000000000000"),
+        (["--elf"], "9500000000000000"),
+        ([], "7100000000000000 9500000000000000"),
+    ],
+)
+def test_what_the_plugin_refuses(
+    arguments: list[str],
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert plugin(arguments) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_the_plugin_reads_objects(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(fixture("xdp_pass").read_bytes().hex()))
+    assert plugin(["--elf"]) == 0
+    assert capsys.readouterr().out == "2\n"
