@@ -32,7 +32,3 @@ class NativeHelper:
         """Run in CPython, over the same bytes."""
         memory = Block(self.storage, self.address)
         return self.function.python(memory, self.address, *registers[: self.arguments])
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle function and storage."""
-        return NativeHelper, (self.function, self.storage.obj)
