@@ -45,6 +45,7 @@ def test_the_public_names() -> None:
     for name in drybpf.__all__:
         assert getattr(drybpf, name) is not None
     assert set(drybpf.__all__) <= set(dir(drybpf))
+    assert drybpf.__getattr__("builder") is drybpf.builder
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = drybpf.nothing
 

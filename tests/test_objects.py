@@ -7,6 +7,7 @@ import contextlib
 import copy
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 
 from btf_writer import BtfWriter
 from drybpf.code import SourceLine
-from drybpf.errors import ObjectError
+from drybpf.errors import ObjectError, VerifierError
 from drybpf.isa import Instruction, decode, encode
 from drybpf.objects import (
     LinkedProgram,
     ObjectFile,
+    ObjectProgram,
     ProgramType,
     Reference,
     program_type,
@@ -436,6 +438,18 @@ def test_a_function_that_is_not_there() -> None:
     assert program.unresolved == {0: Reference("call", "memset", "", 0, 0)}
     assert program.unsupported == ("insn 0 refers to the undefined function 'memset'",)
     assert program.bytecode == CALLING
+    bound = ObjectProgram(program)
+    bound.verify()  # but for what it cannot have
+    with pytest.raises(ObjectError, match="undefined function 'memset'"):
+        bound(b"")
+
+
+def test_a_program_that_is_wrong_says_so() -> None:
+    bound = ObjectProgram(only(referring(CALLING, R_BPF_64_32, "memset", "")))
+    with pytest.raises(VerifierError, match="r0 is read but was never written"):
+        ObjectProgram(replace(bound.linked, bytecode=b"\x95" + bytes(7), unresolved={})).verify(
+            strict=True
+        )
 
 
 def test_a_symbol_that_may_stay_undefined() -> None:
