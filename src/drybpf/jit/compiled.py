@@ -157,7 +157,8 @@ def _key(code: Code, options: object) -> bytes:
 def _describe() -> str:
     """What compiled code depends on besides the program: LLVM, processor, Python, and drybpf."""
     digest = sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    package = Path(__file__).parent.parent
+    for source in sorted([*package.glob("jit/*.py"), *package.glob("native/**/*.py")]):
         digest.update(source.read_bytes())
     return f"{target.describe()}, {builtins.describe()}, {digest.hexdigest()}"
 

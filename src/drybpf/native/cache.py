@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from stat import S_IMODE, S_ISDIR, S_ISREG, S_IWGRP, S_IWOTH
 from time import time
 
@@ -215,7 +214,7 @@ def _read(name: str, folder: int, key: bytes) -> bytes | None:
 
 
 def _write(name: str, folder: int, data: bytes) -> None:
-    unfinished = f"{token_hex(8)}{_UNFINISHED}"
+    unfinished = f"{os.urandom(8).hex()}{_UNFINISHED}"
     try:
         with open(os.open(unfinished, _NEW_FLAGS, 0o600, dir_fd=folder), "wb") as file:  # noqa: PTH123 (as above)
             file.write(data)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from llvmlite.binding import (
     ModulePassManager,
     ModuleRef,
@@ -12,7 +10,7 @@ from llvmlite.binding import (
     create_pipeline_tuning_options,
     ffi,
 )
-from llvmlite.binding.newpassmanagers import NewPassManager, PassBuilder
+from llvmlite.binding.newpassmanagers import NewPassManager
 
 
 class _PassManager(ModulePassManager):  # type: ignore[misc]  # llvmlite carries no types
@@ -23,16 +21,12 @@ class _PassManager(ModulePassManager):  # type: ignore[misc]  # llvmlite carries
 
 def run(module: ModuleRef, machine: TargetMachine, *, level: int, vectorize: bool) -> None:
     """Optimise a module in place with LLVM's default pipeline of a level."""
-    builder = _builder(machine, vectorize)
-    # A manager that is run twice aborts the process, so each serves one module.
-    pipeline = ffi.lib.LLVMPY_buildPerModuleDefaultPipeline(builder, level)
-    with _PassManager(pipeline) as manager:
-        manager.run(module, builder)
-
-
-@cache
-def _builder(machine: TargetMachine, vectorize: bool) -> PassBuilder:
-    """A builder for all modules of a machine: 1.5 KiB of each are never freed."""
-    options = create_pipeline_tuning_options()
-    options.loop_vectorization = options.loop_interleaving = vectorize
-    return create_pass_builder(machine, options)
+    with create_pipeline_tuning_options() as options:
+        options.loop_vectorization = options.loop_interleaving = vectorize
+        # A builder serves one module: each run leaves callbacks in it that point into the stack of
+        # that run, and a second run would call them.  llvmlite frees all of it but 1.5 KiB.
+        with create_pass_builder(machine, options) as builder:
+            # A manager, too: run twice, it aborts the process.
+            pipeline = ffi.lib.LLVMPY_buildPerModuleDefaultPipeline(builder, level)
+            with _PassManager(pipeline) as manager:
+                manager.run(module, builder)
