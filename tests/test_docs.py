@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from drybpf.cli.main import group, main
+from drybpf.cli.commands import group, main
 from drybpf.isa import ROWS
 from support import ROOT
 

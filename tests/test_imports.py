@@ -28,7 +28,7 @@ LAYERS = (  # from the bottom; modules of one line may import each other
     "result",
     "program vm",
     "objects packets",
-    "cli",
+    "cli __main__",
 )
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}
 MODULES = sorted(SOURCE.rglob("*.py"))

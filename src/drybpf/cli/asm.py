@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -14,7 +13,7 @@ import click
 def asm(file: str, output: str) -> None:
     """Assemble FILE, in either dialect, to raw bytecode."""
     from drybpf.asm import assemble  # noqa: PLC0415 (only what the command needs)
-    from drybpf.cli.inputs import read_file  # noqa: PLC0415 (as above)
+    from drybpf.cli.inputs import read_file, write_file  # noqa: PLC0415 (as above)
     from drybpf.errors import DecodeError  # noqa: PLC0415 (as above)
 
     try:
@@ -25,4 +24,4 @@ def asm(file: str, output: str) -> None:
     if output == "-":
         sys.stdout.buffer.write(bytecode)
     else:
-        Path(output).write_bytes(bytecode)
+        write_file(output, bytecode, file)

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drybpf.cli.options import engine_option, json_option, memory_option, program_option
+from drybpf.errors import CompileError
+
 if TYPE_CHECKING:
     from drybpf.program import Program
 
 
 @click.command()
 @click.argument("file")
-@click.option("--program", "name", help="Which program of an object.")
-@click.option("--mem", help="The memory or packet: a file, else hexadecimal.")
-@click.option("--engine", type=click.Choice(["auto", "jit", "interpreter"]), default="auto")
+@program_option
+@memory_option
+@engine_option
 @click.option("--repeat", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
+@json_option
 def bench(
     file: str, name: str | None, mem: str | None, engine: str, repeat: int, as_json: bool
 ) -> None:
@@ -30,12 +33,9 @@ def bench(
     from drybpf.cli.inputs import read_memory, read_program  # noqa: PLC0415 (as elsewhere)
 
     program, memory = read_program(file, name), read_memory(mem)
-    native = engine != "interpreter"
     result = program.run(memory, engine="interpreter")
-    if native:
-        compiled, elapsed = _native(program, memory, repeat)
-    else:
-        compiled, elapsed = 0, _interpreted(program, memory, repeat)
+    native = None if engine == "interpreter" else _native(program, memory, repeat, engine)
+    compiled, elapsed = native or (0, _interpreted(program, memory, repeat))
     report = {
         "engine": "jit" if native else "interpreter",
         "ns_per_run": elapsed / repeat,
@@ -50,25 +50,28 @@ def bench(
             click.echo(f"{key}: {value:.1f}" if key == "ns_per_run" else f"{key}: {value}")
 
 
-def _native(program: Program, memory: bytes, repeat: int) -> tuple[int, int]:
+def _native(program: Program, memory: bytes, repeat: int, engine: str) -> tuple[int, int] | None:
+    """The times of compiling and of all runs; None where `auto` falls back on the interpreter."""
     from drybpf.jit.compiled import Jit, prepare  # noqa: PLC0415 (LLVM only here)
 
-    prepare(program.hook.shape, may_write=program.code.may_write)  # before the clock starts
-    begin = perf_counter_ns()
-    jit = Jit(program.code, program.hook.shape)
-    jit.use(program.helpers)
-    jit.variant()
-    compiled = perf_counter_ns() - begin
-    return compiled, jit.repeat(program.state(memory), repeat)
+    try:
+        prepare(program.hook.shape, may_write=program.code.may_write)  # before the clock starts
+        begin = perf_counter_ns()
+        jit = Jit(program.code, program.hook.shape)
+        jit.use(program.helpers)
+        jit.variant()
+        compiled = perf_counter_ns() - begin
+        return compiled, jit.repeat(program.state(memory), repeat)
+    except CompileError:
+        if engine == "auto":
+            return None
+        raise
 
 
 def _interpreted(program: Program, memory: bytes, repeat: int) -> int:
     from drybpf import interpreter  # noqa: PLC0415 (as elsewhere)
 
-    elapsed = 0
+    begin = perf_counter_ns()
     for _ in range(repeat):
-        state = program.state(memory)
-        begin = perf_counter_ns()
-        interpreter.run(state)
-        elapsed += perf_counter_ns() - begin
-    return elapsed
+        interpreter.run(program.state(memory))
+    return perf_counter_ns() - begin

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from drybpf.cli.options import program_option
+
 
 @click.command()
 @click.argument("file")
-@click.option("--program", "name", help="Which program of an object.")
+@program_option
 @click.option("--ir", "what", flag_value="ir", default="ir", help="LLVM IR, optimised (default).")
 @click.option("--raw-ir", "what", flag_value="raw", help="LLVM IR as it is emitted.")
 @click.option("--asm", "what", flag_value="asm", help="Assembly of this machine.")

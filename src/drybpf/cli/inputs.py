@@ -9,6 +9,7 @@ from stat import S_ISREG
 import click
 
 from drybpf.asm import assemble
+from drybpf.cli.failures import CannotRunError
 from drybpf.code import Code
 from drybpf.errors import DecodeError, ObjectError
 from drybpf.objects import Object, load
@@ -17,16 +18,6 @@ from drybpf.program import Program
 ELF_MAGIC = b"\x7fELF"
 LARGEST = 64 << 20  # bytes of any program file
 _TEXT = {".s", ".asm", ".txt"}
-
-engine_option = click.option(
-    "--engine",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "jit", "interpreter"]),
-    help="How to run the program.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
-program_option = click.option("--program", "name", help="Which program of an object.")
 
 
 def read_file(path: str) -> bytes:
@@ -53,12 +44,33 @@ def read_programs(path: str, name: str | None = None) -> list[Program]:
 
 
 def read_program(path: str, name: str | None = None) -> Program:
-    """The one program that is meant.  Raises `UsageError` where there are several."""
+    """The one program that is meant, to run it.
+
+    Raises `UsageError` where there are several, `CannotRunError` where it cannot be run.
+    """
     programs = read_programs(path, name)
     if len(programs) != 1:
         names = ", ".join(program.name for program in programs) or "none"
         raise click.UsageError(f"say which program with --program: {names}")
+    if obstacles := getattr(programs[0], "obstacles", ()):  # only those of objects have any
+        raise CannotRunError(f"{programs[0].name!r} cannot run: {'; '.join(obstacles)}")
     return programs[0]
+
+
+def write_file(path: str, data: bytes, *sources: str) -> None:
+    """Write a file, which must be none of the sources that were read."""
+    refuse_to_overwrite(path, *sources)
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def refuse_to_overwrite(path: str, *sources: str) -> None:
+    """Raise a `UsageError` where a path is that of a file that is read."""
+    for source in sources:
+        if os.path.exists(path) and os.path.samefile(path, source):  # noqa: PTH110, PTH121 (text)
+            raise click.UsageError(f"the output would overwrite {source}, which is read")
 
 
 def _of_object(found: Object, name: str | None) -> list[Program]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-
-import click
+from typing import TYPE_CHECKING
 
 from drybpf.errors import BpfError
 
+if TYPE_CHECKING:
+    from drybpf.program import Program
+
 UNWIND_HELPER = 5  # the runner's tests call it; r1 = -1 asks for an unwind, which we accept
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,13 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BpfError, ValueError) as error:
         print(" ".join(str(error).split()))  # noqa: T201 (the protocol)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 
 def _run(arguments: list[str], text: str) -> int:
-    from drybpf.program import Program  # noqa: PLC0415 (the process is timed)
+    from drybpf.engine import check_engine  # noqa: PLC0415 (the process is timed)
 
-    memory: bytes | None = None
+    memory = b""
     if arguments and not arguments[0].startswith("-"):
         memory = bytes.fromhex(arguments.pop(0))
     engine, is_elf = "interpreter", False
@@ -44,26 +49,22 @@ def _run(arguments: list[str], text: str) -> int:
             is_elf = True
         elif option != "--debug":
             raise ValueError(f"unknown option {option}")
-    bytecode = bytes.fromhex(text)
-    program = Program.from_bytes(_of_elf(bytecode) if is_elf else bytecode, engine=engine)
+    program = _program(bytes.fromhex(text), is_elf=is_elf)
+    program.engine = check_engine(engine)
     program.helpers.register(UNWIND_HELPER, lambda *_: 0)
-    return program.run(memory or b"").value
+    return program.run(memory).value
 
 
-def _of_elf(data: bytes) -> bytes:
-    from drybpf.objects import read_object  # noqa: PLC0415 (only for --elf)
+def _program(data: bytes, *, is_elf: bool) -> Program:
+    """The program in bytecode, or in an object: `main`, else the first."""
+    if not is_elf:
+        from drybpf.program import Program  # noqa: PLC0415 (the process is timed)
 
-    found = read_object(data)
-    if not found.programs:
-        raise ValueError("the object has no program")
-    return next(iter(found.programs.values())).bytecode
+        return Program.from_bytes(data)
+    from drybpf.objects import load  # noqa: PLC0415 (only for --elf)
 
-
-@click.command(
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-    add_help_option=True,
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def plugin(arguments: tuple[str, ...]) -> int:
-    """Run one test of bpf_conformance: [MEM] [--engine interpreter|jit] [--debug] [--elf]."""
-    return main(arguments)
+    programs = load(data).programs
+    for name in ("main", *programs):
+        if name in programs:
+            return programs[name]
+    raise ValueError("the object has no program")

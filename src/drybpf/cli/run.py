@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from drybpf.cli.options import engine_option, json_option, memory_option, program_option
 from drybpf.cli.output import clean, table
 
 if TYPE_CHECKING:
-    from drybpf.packets import Capture, Packet
+    from drybpf.cli.tally import Tally
+    from drybpf.packets import Capture
     from drybpf.program import Program
-
-FAULT = "FAULT"
 
 
 @click.command()
 @click.argument("file")
-@click.option("--program", "name", help="Which program of an object.")
+@program_option
 @click.option("--pcap", help="Run on every packet of a capture (pcap or pcapng).")
-@click.option("--mem", help="Run once on this memory or packet: a file, else hexadecimal.")
+@memory_option
 @click.option("--out", help="Write the packets that passed, as the program left them.")
-@click.option("--engine", type=click.Choice(["auto", "jit", "interpreter"]), default="auto")
+@engine_option
 @click.option("--budget", type=click.IntRange(0), help="Instructions that a run may execute.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
+@json_option
 def run(
     file: str,
     name: str | None,
@@ -42,7 +39,11 @@ def run(
 
     With --pcap it prints the verdicts by packets and bytes, else the value of r0.
     """
-    from drybpf.cli.inputs import read_memory, read_program  # noqa: PLC0415 (as elsewhere)
+    from drybpf.cli.inputs import (  # noqa: PLC0415 (as elsewhere)
+        read_memory,
+        read_program,
+        refuse_to_overwrite,
+    )
     from drybpf.engine import check_engine  # noqa: PLC0415 (as elsewhere)
 
     if pcap is not None and mem is not None:
@@ -55,6 +56,8 @@ def run(
         program.budget = budget
     if pcap is None:
         return _once(program, read_memory(mem), as_json=as_json)
+    if out is not None:
+        refuse_to_overwrite(out, file, pcap)
     return _capture(program, pcap, out, as_json=as_json)
 
 
@@ -78,33 +81,13 @@ def _once(program: Program, memory: bytes, *, as_json: bool) -> int:
     return 0
 
 
-@dataclass
-class _Tally:
-    """What came of the packets of a capture."""
-
-    packets: Counter[str] = field(default_factory=Counter)
-    bytes: Counter[str] = field(default_factory=Counter)
-    values: dict[str, int] = field(default_factory=dict)
-    faults: list[tuple[int, Exception]] = field(default_factory=list)
-    passed: list[Packet] = field(default_factory=list)
-
-    def count(self, verdict: str, value: int, length: int) -> None:
-        """Count a packet."""
-        self.packets[verdict] += 1
-        self.bytes[verdict] += length
-        self.values.setdefault(verdict, value)
-
-
 def _capture(program: Program, pcap: str, out: str | None, *, as_json: bool) -> int:
-    from drybpf.packets import read_capture, write_capture  # noqa: PLC0415 (as elsewhere)
+    from drybpf.cli.tally import judge, write_passed  # noqa: PLC0415 (as elsewhere)
+    from drybpf.packets import read_capture  # noqa: PLC0415 (as elsewhere)
 
     capture = read_capture(pcap)
-    if out is not None and Path(out).exists() and Path(out).samefile(pcap):
-        raise click.UsageError("--out would overwrite the capture that is read")
-    tally = _tally(program, capture)
-    if out is not None:
-        write_capture(out, tally.passed, capture.link_type)
-    warnings = [*capture.warnings, *([capture.truncated] if capture.truncated else [])]
+    tally = judge(program, capture) if out is None else write_passed(out, program, capture)
+    warnings = _warnings(capture, tally)
     for warning in warnings:
         click.echo(f"drybpf: {clean(pcap)}: {clean(warning)}", err=True)
     if as_json:
@@ -114,41 +97,23 @@ def _capture(program: Program, pcap: str, out: str | None, *, as_json: bool) -> 
     return int(bool(tally.faults))
 
 
-def _tally(program: Program, capture: Capture) -> _Tally:
-    from drybpf.errors import ExecutionError  # noqa: PLC0415 (as elsewhere)
-
-    tally = _Tally()
-    for index, packet in enumerate(capture):
-        try:
-            result = program.run(packet.data)
-        except ExecutionError as error:
-            tally.count(FAULT, 0, len(packet.data))
-            tally.faults.append((index, error))
-            continue
-        action = result.action
-        verdict = action.name if action is not None else f"{result.value:#x}"
-        tally.count(verdict, result.value, len(packet.data))
-        if action is None or action.name == "PASS":
-            length = packet.original_length + len(result.packet) - len(packet.data)
-            kept = replace(packet, data=result.packet, original_length=length)
-            tally.passed.append(kept)
-    return tally
+def _warnings(capture: Capture, tally: Tally) -> list[str]:
+    cut = f"{tally.cut} packets were cut when they were captured; the program saw what is left"
+    return [*capture.warnings, *filter(None, [capture.truncated, cut if tally.cut else None])]
 
 
-def _print(tally: _Tally) -> None:
+def _print(tally: Tally) -> None:
     rows = [
         (verdict, count, tally.bytes[verdict]) for verdict, count in tally.packets.most_common()
     ]
     rows.append(("total", tally.packets.total(), tally.bytes.total()))
     click.echo(table(("verdict", "packets", "bytes"), rows))
-    if tally.faults:
-        index, error = tally.faults[0]
-        click.echo(f"drybpf: first fault, on packet {index}: {clean(str(error))}", err=True)
+    for fault in tally.faults[:1]:
+        line = f"first fault, on packet {fault['packet']}: {fault['message']}"
+        click.echo(f"drybpf: {clean(line)}", err=True)
 
 
-def _json(program: Program, tally: _Tally, warnings: list[str]) -> dict[str, object]:
-    from drybpf.cli.main import describe  # noqa: PLC0415 (the group imports this module)
-
+def _json(program: Program, tally: Tally, warnings: list[str]) -> dict[str, object]:
     return {
         "program": program.name,
         "engine": program.engine,
@@ -163,6 +128,6 @@ def _json(program: Program, tally: _Tally, warnings: list[str]) -> dict[str, obj
             }
             for verdict, count in tally.packets.most_common()
         ],
-        "faults": [{"packet": index, **describe(error)} for index, error in tally.faults],
+        "faults": tally.faults,
         "warnings": warnings,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drybpf.cli.options import json_option
 from drybpf.cli.output import clean
 from drybpf.errors import CompileError, VerifierError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("file")
 @click.option("--program", "name", help="Which program of an object; all without it.")
 @click.option("--strict", is_flag=True, help="Refuse what the kernel refuses structurally, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
+@json_option
 def verify(file: str, name: str | None, strict: bool, as_json: bool) -> int:
     """Verify the programs of FILE, and tell which memory accesses compiled code still checks."""
     from drybpf.cli.inputs import read_programs  # noqa: PLC0415 (only what the command needs)

@@ -1,0 +1,7 @@
+"""`python -m drybpf` is `drybpf`."""
+
+import sys
+
+from drybpf.cli import main
+
+sys.exit(main())
