@@ -163,6 +163,7 @@ def test_a_fault_in_a_capture_is_counted_and_shown(run: Run) -> None:
 
 def test_raw_and_text_programs(run: Run, add_one: Path, tmp_path: Path) -> None:
     assert run("run", add_one, "--mem", "001122")[:2] == (0, "0x4\n")
+    assert run("run", add_one, "--mem", "")[:2] == (0, "0x1\n")
     memory = tmp_path / "memory"
     memory.write_bytes(b"12345")
     assert run("run", add_one, "--mem", memory)[1] == "0x6\n"
@@ -254,6 +255,7 @@ def test_bench_of_a_program_that_faults(run: Run, tmp_path: Path) -> None:
         (["run", str(FIREWALL), "--mem", "00", "--pcap", str(TRAFFIC)], 2, "exclude"),
         (["run", str(FIREWALL), "--out", "x"], 2, "--out goes with"),
         (["run", str(FIREWALL), "--mem", "00", "--budget", "1"], 1, "budget"),
+        (["run", str(FIREWALL), "--mem", "00", "--budget", str(1 << 63)], 2, "--budget"),
         (["run", str(fixture("socket_filter_len")), "--program", "socket_filter_len"], 1, "cannot"),
         (["run", str(FIREWALL), "--nonsense"], 2, "(see drybpf run --help)"),
         (["asm", str(FIREWALL), "-o", "x"], 3, "not text"),

@@ -31,6 +31,7 @@ def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def commands(text: str) -> Iterator[tuple[str, str]]:
+    assert text.startswith("$ "), "a console block begins with a command"
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
         yield command, output
@@ -53,12 +54,12 @@ def test_console_blocks_print_what_they_show(
 def test_every_command_and_option_is_documented() -> None:
     page = (ROOT / "docs" / "cli.md").read_text("utf-8")
     for name, command in group.commands.items():
-        assert f"## drybpf {name}" in page
         assert command.help
+        section = page.split(f"## drybpf {name}\n")[1].split("\n## ")[0]
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 for option in parameter.opts:
-                    assert f"`{option}" in page, f"{name} {option}"
+                    assert re.search(rf"`{option}\b", section), f"{name} {option}"
 
 
 def test_every_instruction_is_in_the_reference() -> None:

@@ -96,7 +96,7 @@ def _is_text(data: bytes) -> bool:
 
 def read_memory(text: str | None) -> bytes:
     """Memory as given: the bytes of the file of that name if there is one, else hexadecimal."""
-    if text is None:
+    if not text:
         return b""
     try:
         exists = Path(text).exists()

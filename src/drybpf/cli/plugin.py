@@ -43,7 +43,9 @@ def _run(arguments: list[str], text: str) -> int:
     engine, is_elf = "interpreter", False
     while arguments:
         option = arguments.pop(0)
-        if option == "--engine" and arguments:
+        if option == "--engine":
+            if not arguments:
+                raise ValueError("--engine needs a value")
             engine = arguments.pop(0)
         elif option == "--elf":
             is_elf = True

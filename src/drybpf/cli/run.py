@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from drybpf.program import Program
 
 
+BUDGET = click.IntRange(0, (1 << 63) - 1)
+
+
 @click.command()
 @click.argument("file")
 @program_option
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 @memory_option
 @click.option("--out", help="Write the packets that passed, as the program left them.")
 @engine_option
-@click.option("--budget", type=click.IntRange(0), help="Instructions that a run may execute.")
+@click.option("--budget", type=BUDGET, help="Instructions that a run may execute.")
 @json_option
 def run(
     file: str,
