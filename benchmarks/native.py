@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -24,30 +25,35 @@ u64 repeat(u8 *mem, u64 len, u64 times) {
 """
 
 
-def compiler() -> list[str] | None:
+@lru_cache(maxsize=1)
+def compiler() -> tuple[str, ...] | None:
     """The command of a clang: on the path, or the one in the PyPI package ziglang."""
     found = shutil.which("clang")
     if found:
-        return [found]
+        return (found,)
     if importlib.util.find_spec("ziglang"):
-        return [sys.executable, "-m", "ziglang", "cc"]
+        return sys.executable, "-m", "ziglang", "cc"
     return None
+
+
+def version() -> str:
+    """The compiler's name and version, empty where there is none."""
+    command = compiler()
+    if command is None:
+        return ""
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[0]
 
 
 def build(source: Path, flags: list[str]) -> Callable[[bytearray, int], tuple[int, int]]:
     """Compile a program; gives a function from memory and repeats to r0 and nanoseconds."""
-    folder = Path(tempfile.mkdtemp(prefix="drybpf-bench-"))
-    harness = folder / "harness.c"
-    harness.write_text(HARNESS)
-    library = folder / f"{source.stem}.so"
-    clang = compiler() or []
-    sources = [str(source), str(harness)]
-    subprocess.run(
-        [*clang, *FLAGS, *flags, *sources, "-o", str(library)],
-        check=True,
-        capture_output=True,
-    )
-    repeat = ctypes.CDLL(str(library)).repeat
+    with tempfile.TemporaryDirectory(prefix="drybpf-bench-") as name:
+        folder = Path(name)
+        harness, library = folder / "harness.c", folder / f"{source.stem}.so"
+        harness.write_text(HARNESS)
+        command = [*(compiler() or ()), *FLAGS, *flags, str(source), str(harness)]
+        subprocess.run([*command, "-o", str(library)], check=True, capture_output=True)
+        repeat = ctypes.CDLL(str(library)).repeat  # stays mapped when the file is gone
     repeat.restype = ctypes.c_uint64
     repeat.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64]
 
