@@ -138,7 +138,7 @@ def test_the_soups_are_not_all_refused() -> None:
     """Many of them run, and end in different ways: else the tests above show nothing."""
     ends: set[str] = set()
 
-    @FAST
+    @settings(FAST, max_examples=3000)
     @given(SOUPS, REGISTERS)
     def gather(program: bytes, registers: dict[int, int]) -> None:
         if not verifier.verify(Code(program)):

@@ -1,6 +1,7 @@
 """Compare both engines on random programs: `tools/fuzz_engines.py [--programs N] [--seed S]`.
 
-Each chunk of programs runs in a child process, so that a crash is a finding with its seeds.
+Each chunk of programs is compiled as one module and runs in a child process, so that a crash is a
+finding with its seeds.  `--whole` compiles each program as users do, and tries every way in.
 """
 
 import argparse
@@ -9,10 +10,24 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent / "tests"
-CHUNK = 100
-SCRIPT = (
-    "import sys; from agreement import check; [check(s) for s in range(*map(int, sys.argv[1:]))]"
-)
+CHUNK = 400
+PACKED = """
+import sys
+from agreement import Case
+from packing import pack
+first, last = map(int, sys.argv[1:])
+for begin in range(first, last, 20):
+    cases = [Case.of(seed) for seed in range(begin, min(begin + 20, last))]
+    for case, jit in zip(cases, pack(cases), strict=True):
+        case.check(jit)
+"""
+WHOLE = """
+import sys
+from agreement import Case
+for seed in range(*map(int, sys.argv[1:])):
+    case = Case.of(seed)
+    case.check(), case.check_slices(), case.check_entries()
+"""
 
 
 def main() -> None:
@@ -20,11 +35,13 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--programs", type=int, default=1000)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--whole", action="store_true")
     given = options.parse_args()
+    script = WHOLE if given.whole else PACKED
     for first in range(given.seed, given.seed + given.programs, CHUNK):
         last = min(first + CHUNK, given.seed + given.programs)
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(first), str(last)],
+            [sys.executable, "-c", script, str(first), str(last)],
             cwd=TESTS,
             capture_output=True,
             text=True,

@@ -78,10 +78,18 @@ class Runner:
         return not self.note
 
     def function(
-        self, name: str, budget: int, fresh: Callable[[object], State], helpers: HelperTable
+        self,
+        name: str,
+        budget: int,
+        fresh: Callable[[object], State],
+        helpers: HelperTable,
+        outdated: Callable[[], None],
     ) -> tuple[Callable[..., int], Variant] | None:
-        """A built-in function from packet to r0, or None where the program needs more."""
-        return self.jit.bind(name, budget, fresh, helpers)
+        """A built-in function from packet to r0, or None where the program needs more.
+
+        `outdated` is called when asking again would give a better one.
+        """
+        return self.jit.bind(name, budget, fresh, helpers, outdated)
 
     def batch(
         self,

@@ -99,8 +99,9 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         name, fresh = self.name or "program", cast("Callable[[object], State]", self.state)
-        found = self._runner.function(name, budget, fresh, self.helpers)
+        found = self._runner.function(name, budget, fresh, self.helpers, self._unbind)
         self._bound = True
+        self.helpers.watch(self)
         if found is not None:
             otherwise = self._call_otherwise
             vectorcall.point(self, found[1].direct(otherwise))
@@ -114,6 +115,10 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """Forget the way into compiled code, after a change of what is bound into it."""
         vectorcall.point(self, 0)
         self._bound, self._direct = False, None
+
+    def helpers_changed(self) -> None:
+        """Have the next call see the helpers as they are now."""
+        self._unbind()
 
     @property
     def function(self) -> Callable[[Buffer], int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol
+from weakref import WeakSet
 
 from drybpf.state import Context, Enter, Helper, Invoke
 
@@ -15,6 +17,13 @@ class Call:
 
     arguments: tuple[int, ...]
     result: int | Invoke | Enter
+
+
+class Watcher(Protocol):
+    """What is told of changes."""
+
+    def helpers_changed(self) -> None:
+        """Called after a helper was registered or replaced."""
 
 
 class Helpers(Mapping[int, Helper]):
@@ -29,6 +38,7 @@ class Helpers(Mapping[int, Helper]):
     ) -> None:
         """Register functions by number."""
         self._functions: dict[int, Helper] = {}
+        self._watchers: WeakSet[Watcher] = WeakSet()
         self.default = default
         for number, function in (functions or {}).items():
             self.register(number, function)
@@ -40,6 +50,15 @@ class Helpers(Mapping[int, Helper]):
         if not callable(function):
             raise TypeError(f"a helper must be callable, not {type(function).__name__}")
         self._functions[number] = function
+        self._tell()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell an object of every change, as long as it lives: compiled code holds helpers."""
+        self._watchers.add(watcher)
+
+    def _tell(self) -> None:
+        for watcher in list(self._watchers):
+            watcher.helpers_changed()
 
     @contextmanager
     def replace(self, number: int, function: Helper) -> Iterator[list[Call]]:
@@ -60,10 +79,19 @@ class Helpers(Mapping[int, Helper]):
                 del self._functions[number]
             else:
                 self._functions[number] = before
+            self._tell()
 
     def copy(self) -> Helpers:
         """Copy the table; the helpers are shared."""
         return Helpers(self._functions, default=self.default)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the table without those who watch it."""
+        return {**self.__dict__, "_watchers": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickle; nobody watches the new table yet."""
+        self.__dict__.update(state, _watchers=WeakSet())
 
     def __getitem__(self, number: int) -> Helper:
         """The helper of a number, or the one that serves all; `KeyError` where there is none."""

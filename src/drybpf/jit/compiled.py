@@ -22,7 +22,15 @@ from drybpf.errors import CompileError, ExecutionError
 from drybpf.helpers.native import NativeHelper
 from drybpf.isa.semantics import LOADS, M32, M64, STORES
 from drybpf.jit import layout
-from drybpf.jit.entries import ENV_FALLBACK, ENV_FUEL, ENV_HELPERS, ENV_OTHER, entries
+from drybpf.jit.entries import (
+    ENV_FALLBACK,
+    ENV_FUEL,
+    ENV_HELPERS,
+    ENV_INSIDE,
+    ENV_OTHER,
+    ENV_WORDS,
+    entries,
+)
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
 from drybpf.jit.module import Module, emit_module
 from drybpf.memory import CONTEXT, frame_top
@@ -87,12 +95,17 @@ class Variant:
         front = _entry_points(shape, code.may_write, self.module.lookups)
         plain = shape.context is not None or shape.r1 != "context"
         exports = ["run", "repeat", *(["call", "vectorcall", "batch"] if plain else [])]
-        self.env = (ctypes.c_uint64 * 4)()
+        self.env = (ctypes.c_uint64 * ENV_WORDS)()
         self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
         self._bound: object = None
         self.run = self.function("run")
         self.plain = plain  # whether the hook's defaults are all that a run needs
         self.batch = self.function("batch" if plain else "run")
+
+    @property
+    def inside(self) -> bool:
+        """Whether a call waits in this code for Python, and will go on in it."""
+        return self.env[ENV_INSIDE] != 0
 
     def function(self, name: str, doc: str = "") -> Callable[..., int]:
         """An entry point as a built-in function."""
@@ -177,6 +190,7 @@ class Jit:
         self.code, self.shape = code, shape
         self.stats = Stats()
         self._variants: dict[tuple[bool, int | None], Variant] = {}
+        self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
         self._natives: Mapping[int, Function[...]] = {}  # the same
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
@@ -190,7 +204,13 @@ class Jit:
         natives = {n: h.function for n, h in found.items() if isinstance(h, NativeHelper)}
         if natives != self._natives:
             self._natives = natives
-            self._variants.clear()
+            self._give_up_variants()
+
+    def _give_up_variants(self) -> None:
+        """Compile anew.  The code that a call will return into is kept until the next time."""
+        given_up = *self._waiting, *self._variants.values()
+        self._waiting = [variant for variant in given_up if variant.inside]
+        self._variants.clear()
 
     def variant(self, *, counting: bool = False, start: int | None = None) -> Variant:
         """A compiled form of the program, made anew after a guess has failed.
@@ -198,7 +218,7 @@ class Jit:
         With a `start` it goes on from that slot: that is how a run of many slices continues.
         """
         if self._lookups != self.stats.lookups:
-            self._variants.clear()
+            self._give_up_variants()
             self._lookups = self.stats.lookups
         variant = self._variants.get((counting, start))
         if variant is None:
@@ -235,6 +255,8 @@ class Jit:
                     state.pc = FINISHED
                     return state.registers[0]
                 state.leave()
+            elif exchange.words[layout.REASON] == layout.PENDING_RESULT:
+                return interpreter.run(state)  # in a callback, or in another program
             elif not self._slice_ended(state, exchange.words[layout.FUEL]):
                 return self.resume(state)
             start = state.pc
@@ -325,10 +347,12 @@ class Jit:
     def _finish_call(self, state: State, result: object) -> None:
         pc = state.pc
         self.stats.left(pc, "result")
-        state.fuel -= self.code.fuel.get(pc, 0)  # given back as if the call had not begun
+        cost = self.code.fuel.get(pc, 0)  # given back as if the call had not begun
+        state.fuel -= cost
         try:
             state.finish_call(self._helper_number(state), result, pc + 1)  # type: ignore[arg-type]  # it checks
         except ExecutionError as error:
+            state.fuel += cost
             interpreter.locate(error, state, self.code, pc)
             raise
         state.instructions += 1
@@ -355,11 +379,17 @@ class Jit:
             self.stats.lookups |= {pc}
 
     def bind(
-        self, name: str, budget: int, fresh: Callable[[object], State], helpers: HelperTable
+        self,
+        name: str,
+        budget: int,
+        fresh: Callable[[object], State],
+        helpers: HelperTable,
+        outdated: Callable[[], None],
     ) -> tuple[Callable[..., int], Variant] | None:
         """A built-in function from packet to r0, or None where the program needs more.
 
-        `fresh` makes the state of a run on a packet, for what compiled code leaves.
+        `fresh` makes the state of a run on a packet, for what compiled code leaves.  `outdated` is
+        called when a guess has failed, so that binding again gives a better function.
         """
         if not self.is_plain(helpers):
             return None
@@ -369,7 +399,11 @@ class Jit:
             state = fresh(packet)
             if not address:
                 return self.run(state)
-            return self.finish(state, adopt(state, address, given))
+            try:
+                return self.finish(state, adopt(state, address, given))
+            finally:
+                if self._lookups != self.stats.lookups:
+                    outdated()
 
         variant = self.variant()
         table = helper_table([helpers.get(n) for n in variant.module.helpers], [])
@@ -407,7 +441,7 @@ class Jit:
                     verdicts.faults[index] = error
                 index += 1
             elif exchange.bad_offsets:
-                _ = packets[index]  # raises: the offsets leave the data
+                fresh(packets[index])  # raises: the offsets leave the data, or it is too long
 
     def is_plain(self, helpers: HelperTable) -> bool:
         """Whether a packet is all that compiled code needs: no helper in Python, no context."""

@@ -11,7 +11,9 @@ from drybpf.jit.function import PASSED
 from drybpf.jit.runtime import fill, runtime
 from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
 
-ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER = range(4)  # words of @env
+# Words of @env.  The last counts the calls that wait in this code for Python: it must not be freed.
+ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER, ENV_INSIDE = range(5)
+ENV_WORDS = 5
 
 
 _RUN = """
@@ -166,8 +168,17 @@ packet:
 other:
   %po = getelementptr i64, ptr @env, i64 {ENV_OTHER}
   %function = load ptr, ptr %po
+  call void @inside(i64 1)
   %result = call ptr @PyObject_Vectorcall(ptr %function, ptr %arguments, i64 %flags, ptr %names)
+  call void @inside(i64 -1)
   ret ptr %result
+}
+define internal void @inside(i64 %change) {
+  %pi = getelementptr i64, ptr @env, i64 {ENV_INSIDE}
+  %before = load i64, ptr %pi
+  %after = add i64 %before, %change
+  store i64 %after, ptr %pi
+  ret void
 }
 define internal ptr @fallback(ptr %arg, ptr %st) noinline cold {
   %arguments = alloca [3 x ptr]
@@ -179,7 +190,9 @@ define internal ptr @fallback(ptr %arg, ptr %st) noinline cold {
   store ptr %address, ptr %p2
   %pf = getelementptr i64, ptr @env, i64 {ENV_FALLBACK}
   %function = load ptr, ptr %pf
+  call void @inside(i64 1)
   %r = call ptr @PyObject_Vectorcall(ptr %function, ptr %p1, i64 -9223372036854775806, ptr null)
+  call void @inside(i64 -1)
   call void @Py_DecRef(ptr %address)
   ret ptr %r
 }
@@ -324,11 +337,12 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
     """The module of the entry points for programs on a hook of the given shape."""
     values: dict[str, object] = {
         "PASSED": PASSED,
-        "LONGEST": SLOT_SIZE - (shape.packet_address & SLOT_SIZE - 1),
+        "LONGEST": _longest(shape),
         "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
         "ENV_FALLBACK": ENV_FALLBACK,
         "ENV_HELPERS": ENV_HELPERS,
         "ENV_OTHER": ENV_OTHER,
+        "ENV_INSIDE": ENV_INSIDE,
         "CLEN": shape.context_length,
         "CONTEXT_SETUP": _context_setup(shape),
         "REGION_SETUP": _region_setup(shape, "%regions") if lookups else "",
@@ -349,6 +363,11 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
     for name in ("CONTEXT_SETUP", "REGION_SETUP", "COPY", "BATCH_COPY", "BATCH_REGIONS"):
         text = text.replace("{" + name + "}", str(values[name]))
     return fill(text, **values)
+
+
+def _longest(shape: Shape) -> int:
+    """The longest packet that compiled code takes; a program without input takes none."""
+    return 0 if shape.r1 == "zero" else SLOT_SIZE - (shape.packet_address & SLOT_SIZE - 1)
 
 
 _BATCH_COPY = """%roomy = icmp ule i64 %plen, %room

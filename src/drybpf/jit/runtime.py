@@ -68,7 +68,7 @@ declare void @PyErr_Clear()
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare void @Py_DecRef(ptr)
-@env = external global [4 x i64]
+@env = external global i64
 !0 = !{!"branch_weights", i32 100000, i32 1}
 !1 = !{!"branch_weights", i32 1, i32 100000}
 """
