@@ -72,12 +72,13 @@ class Variant:
         lookups: frozenset[int],
         *,
         counting: bool,
+        paranoid: bool,
         start: int | None,
         natives: Mapping[int, Function[...]],
     ) -> None:
         """Compile, or take from the cache."""
         texts = {number: function.ir() for number, function in natives.items()}
-        key = _key(code, (shape, sorted(lookups), counting, start, texts))
+        key = _key(code, (shape, sorted(lookups), counting, paranoid, start, texts))
         self.cached = False
         stored = cache.load(key)
         if stored is not None:
@@ -87,7 +88,13 @@ class Variant:
             self.module = Module("", tuple(map(int, numbers.split())), count == b"1")
         else:
             self.module = emit_module(
-                code, shape, lookups, counting=counting, start=start, natives=natives
+                code,
+                shape,
+                lookups,
+                counting=counting,
+                paranoid=paranoid,
+                start=start,
+                natives=natives,
             )
             image = compile_ir(self.module.ir)
             numbers = " ".join(map(str, self.module.helpers)).encode()
@@ -179,15 +186,19 @@ def _describe() -> str:
 class Jit:
     """One program on one kind of hook, compiled when it is first run."""
 
-    def __init__(self, code: Code, shape: Shape) -> None:
-        """Prepare; nothing is compiled yet.  Raises `CompileError` where it is too large."""
+    def __init__(self, code: Code, shape: Shape, *, paranoid: bool = False) -> None:
+        """Prepare; nothing is compiled yet.  Raises `CompileError` where it is too large.
+
+        `paranoid` code checks what the guards of loops stand for; a run ends in a `RuntimeError`
+        where one was wrong.
+        """
         if len(code) > MAX_INSTRUCTIONS:
             raise CompileError(
                 f"{len(code)} instructions are more than the {MAX_INSTRUCTIONS} that are compiled"
             )
         if next(structure.check(code), None) is not None:
             raise CompileError("only programs that pass the structural verifier are compiled")
-        self.code, self.shape = code, shape
+        self.code, self.shape, self.paranoid = code, shape, paranoid
         self.stats = Stats()
         self._variants: dict[tuple[bool, int | None], Variant] = {}
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
@@ -227,6 +238,7 @@ class Jit:
                 self.shape,
                 self._lookups,
                 counting=counting,
+                paranoid=self.paranoid,
                 start=start,
                 natives=self._natives,
             )

@@ -64,12 +64,12 @@ def _branch(f: FunctionText, pc: int, instruction: Instruction) -> None:
     holds = lower(f, f.get(instruction.dst), _source(f, instruction))
     target = flow.target(pc, instruction)
     f.flush()
-    f.line(f"br i1 {holds}, label %b{target}, label %b{pc + 1}")
+    f.line(f"br i1 {holds}, label %{f.to(target or 0)}, label %{f.to(pc + 1)}")
 
 
 def _jump(f: FunctionText, pc: int, instruction: Instruction) -> None:
     f.flush()
-    f.line(f"br label %b{flow.target(pc, instruction)}")
+    f.line(f"br label %{f.to(flow.target(pc, instruction) or 0)}")
 
 
 def _exit(f: FunctionText, _pc: int, _instruction: Instruction) -> None:
@@ -203,7 +203,7 @@ def _in_compared_packet(f: FunctionText, pc: int, address: Value, size: int) -> 
     near = f.value(f"icmp ule i64 {offset}, {SLOT_SIZE}")
     end = f.value(f"add i64 {offset}, {size}")
     below = f.value(f"icmp ule i64 {end}, %plen")
-    f.leave_unless(f.value(f"and i1 {near}, {below}"), pc)
+    f.within(f.value(f"and i1 {near}, {below}"), pc)
     return f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
 
 
@@ -211,7 +211,7 @@ def _within(
     f: FunctionText, pc: int, address: Value, start: Value | int, limit: Value, host: Value
 ) -> Value:
     offset = f.value(f"sub i64 {address}, {start}")
-    f.leave_unless(f.value(f"icmp ult i64 {offset}, {limit}"), pc)
+    f.within(f.value(f"icmp ult i64 {offset}, {limit}"), pc)
     return f.value(f"getelementptr i8, ptr {host}, i64 {offset}")
 
 

@@ -40,6 +40,7 @@ def emit_module(
     lookups: frozenset[int] = frozenset(),
     *,
     counting: bool = False,
+    paranoid: bool = False,
     start: int | None = None,
     natives: Mapping[int, Function[...]] = MappingProxyType({}),
 ) -> Module:
@@ -66,6 +67,7 @@ def emit_module(
         ends,
         lookups,
         counting,
+        paranoid,
     )
     analyses = analyse(code, EntryGuess(_entry(shape), pointers))
     helpers: dict[int, int] = {}
