@@ -6,7 +6,7 @@ they are added, so that all addresses are the same in every process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from drybpf.maps.definition import MapDefinition
+    from drybpf.native.restricted import Function
 
 
 class Placed(Protocol):
@@ -24,6 +25,16 @@ class Placed(Protocol):
     definition: MapDefinition
     handle: int
     region: Region | None
+
+    @property
+    def address(self) -> int:
+        """The host address of its storage."""
+
+    def attach_native(self) -> bool:
+        """Let compiled code call its operations; whether that is possible."""
+
+    def inline_lookup(self) -> Function[...] | None:
+        """Its look-up, `(storage, key, cpu)`, for compiled code to inline; None if not worth it."""
 
     @property
     def values(self) -> Values:
@@ -63,6 +74,7 @@ class Space:
             0  # of the run at hand: what was deleted in it is not used again before the next
         )
         self._next = DATA
+        self._stores: list[Region] = []
         self._slots: dict[int, list[Region]] = {}
         self._maps: dict[int, Placed] = {}
 
@@ -70,6 +82,11 @@ class Space:
     def slots(self) -> Mapping[int, list[Region]]:
         """The regions by each slot of the address space that they take."""
         return MappingProxyType(self._slots)
+
+    @property
+    def stores(self) -> Sequence[Region]:
+        """The data sections and the values of maps, in the order of their addresses."""
+        return self._stores
 
     @property
     def maps(self) -> Mapping[int, Placed]:
@@ -86,6 +103,7 @@ class Space:
         for slot in range(first, first + count):
             self._slots[slot] = [region]
         self._next += count << SLOT_BITS
+        self._stores.append(region)
         return region
 
     def add_map(self, new: Placed) -> int:

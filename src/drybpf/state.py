@@ -81,7 +81,6 @@ class State:
     cpu: int = 0
     tail_calls: int = 0
     records: list[object] = field(default_factory=list)  # what was done to the world, in order
-    moved: Callable[[], None] | None = None  # is told when the packet has moved
 
     @property
     def finished(self) -> bool:
@@ -125,8 +124,8 @@ class State:
         for offset, size, kind in self.shape.context or ():
             if context is not None and kind in values:
                 context.data[offset : offset + size] = values[kind].to_bytes(size, "little")
-        if self.moved is not None:
-            self.moved()
+        if self.memory.changed is not None:
+            self.memory.changed()
 
     def enter(
         self,

@@ -7,8 +7,8 @@ returned.  What compiled code leaves, the interpreter finishes.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
+from drybpf.helpers.kernel import KernelHelper
 from drybpf.helpers.native import NativeHelper
 from drybpf.isa.semantics import LOADS, M32, M64, STORES
 from drybpf.jit import layout
@@ -32,14 +33,16 @@ from drybpf.jit.entries import (
     entries,
 )
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
-from drybpf.jit.module import Module, emit_module
+from drybpf.jit.helpers import LOWERINGS
+from drybpf.jit.module import Choices, Module, emit_module
+from drybpf.jit.surroundings import Surroundings, surroundings
 from drybpf.memory import CONTEXT, frame_top
 from drybpf.native import builtin as builtins
 from drybpf.native import cache, target
 from drybpf.native.builtin import METH_O, builtin
 from drybpf.native.emit import compile_ir
 from drybpf.native.link import link
-from drybpf.native.restricted import Function
+from drybpf.space import Space
 from drybpf.state import FINISHED, HelperTable, State, helper_error
 from drybpf.verifier import structure
 
@@ -65,19 +68,13 @@ class Stats:
 class Variant:
     """One compiled form of a program, linked and callable."""
 
-    def __init__(
-        self,
-        code: Code,
-        shape: Shape,
-        lookups: frozenset[int],
-        *,
-        counting: bool,
-        start: int | None,
-        natives: Mapping[int, Function[...]],
-    ) -> None:
+    def __init__(self, code: Code, shape: Shape, choices: Choices) -> None:
         """Compile, or take from the cache."""
-        texts = {number: function.ir() for number, function in natives.items()}
-        key = _key(code, (shape, sorted(lookups), counting, start, texts))
+        self.moving = choices.moving
+        inlined = [each.lookup for each in choices.around.maps if each.lookup]
+        texts = [function.ir() for function in (*choices.natives.values(), *inlined)]
+        sets = sorted(choices.lookups), sorted(choices.kernel.items())
+        key = _key(code, (shape, replace(choices, lookups=frozenset(), kernel={}), sets, texts))
         self.cached = False
         stored = cache.load(key)
         if stored is not None:
@@ -86,14 +83,13 @@ class Variant:
             self.cached = True
             self.module = Module("", tuple(map(int, numbers.split())), count == b"1")
         else:
-            self.module = emit_module(
-                code, shape, lookups, counting=counting, start=start, natives=natives
-            )
+            self.module = emit_module(code, shape, choices)
             image = compile_ir(self.module.ir)
             numbers = " ".join(map(str, self.module.helpers)).encode()
             cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
         front = _entry_points(shape, code.may_write, self.module.lookups)
-        plain = shape.context is not None or shape.r1 != "context"
+        fixed = shape.context is not None or shape.r1 != "context"
+        plain = fixed and not choices.moving and not choices.around.stores
         exports = ["run", "repeat", *(["call", "vectorcall", "batch"] if plain else [])]
         self.env = (ctypes.c_uint64 * ENV_WORDS)()
         self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
@@ -171,7 +167,8 @@ def _describe() -> str:
     """What compiled code depends on besides the program: LLVM, processor, Python, and drybpf."""
     digest = sha256()
     package = Path(__file__).parent.parent
-    for source in sorted([*package.glob("jit/*.py"), *package.glob("native/**/*.py")]):
+    parts = "jit/*.py", "native/**/*.py", "maps/**/*.py"
+    for source in sorted(each for part in parts for each in package.glob(part)):
         digest.update(source.read_bytes())
     return f"{target.describe()}, {builtins.describe()}, {digest.hexdigest()}"
 
@@ -179,7 +176,7 @@ def _describe() -> str:
 class Jit:
     """One program on one kind of hook, compiled when it is first run."""
 
-    def __init__(self, code: Code, shape: Shape) -> None:
+    def __init__(self, code: Code, shape: Shape, space: Space | None = None) -> None:
         """Prepare; nothing is compiled yet.  Raises `CompileError` where it is too large."""
         if len(code) > MAX_INSTRUCTIONS:
             raise CompileError(
@@ -187,23 +184,37 @@ class Jit:
             )
         if next(structure.check(code), None) is not None:
             raise CompileError("only programs that pass the structural verifier are compiled")
-        self.code, self.shape = code, shape
+        self.code, self.shape, self.space = code, shape, space or Space()
         self.stats = Stats()
         self._variants: dict[tuple[bool, int | None], Variant] = {}
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
-        self._natives: Mapping[int, Function[...]] = {}  # the same
+        self._choices = Choices(around=self._around())  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
 
+    def _around(self) -> Surroundings:
+        return surroundings(self.space, self.code.references.values())
+
     def use(self, helpers: HelperTable) -> None:
-        """Compile for these helpers: those in restricted Python are inlined."""
+        """Compile for these helpers: those in restricted Python and the kernel's are inlined."""
         if not self._numbers:
             return
         found = {number: helpers.get(number) for number in self._numbers}
-        natives = {n: h.function for n, h in found.items() if isinstance(h, NativeHelper)}
-        if natives != self._natives:
-            self._natives = natives
+        known = {n: h for n, h in found.items() if isinstance(h, KernelHelper)}
+        moves = any(
+            getattr(helper, "moves_packet", True)
+            for helper in found.values()
+            if helper is not None and not isinstance(helper, NativeHelper)
+        )
+        choices = replace(
+            self._choices,
+            natives={n: h.function for n, h in found.items() if isinstance(h, NativeHelper)},
+            kernel={n: h.native for n, h in known.items() if h.native in LOWERINGS},
+            moving=moves and bool(self.shape.headroom),
+        )
+        if choices != self._choices:
+            self._choices = choices
             self._give_up_variants()
 
     def _give_up_variants(self) -> None:
@@ -222,14 +233,8 @@ class Jit:
             self._lookups = self.stats.lookups
         variant = self._variants.get((counting, start))
         if variant is None:
-            variant = Variant(
-                self.code,
-                self.shape,
-                self._lookups,
-                counting=counting,
-                start=start,
-                natives=self._natives,
-            )
+            choices = replace(self._choices, lookups=self._lookups, counting=counting, start=start)
+            variant = Variant(self.code, self.shape, choices)
             self.stats.compiles += 1
             self.stats.cached += variant.cached
             self._variants[counting, start] = variant
@@ -249,7 +254,7 @@ class Jit:
         """Run slice after slice, in compiled code as long as it can."""
         while True:
             variant = self.variant(counting=counting, start=start)
-            exchange = Exchange(state, variant.module.helpers)
+            exchange = Exchange(state, variant.module.helpers, moving=variant.moving)
             if self._go(variant, state, exchange):
                 if not state.frames:
                     state.pc = FINISHED
@@ -273,6 +278,7 @@ class Jit:
             state.registers[0] = variant.run(exchange.address)
         except BaseException as error:  # noqa: BLE001 (it is raised again, with its place)
             failure = error
+        exchange.end()
         words = exchange.words
         state.fuel += words[layout.FUEL]
         state.instructions += words[layout.COUNT]
@@ -292,7 +298,7 @@ class Jit:
         """
         self.use(state.helpers)
         variant = self.variant()
-        exchange = Exchange(state, variant.module.helpers)
+        exchange = Exchange(state, variant.module.helpers, moving=variant.moving)
         exchange.put(min(state.fuel, layout.SLICE))
         exchange.words[layout.END] = times
         repeat = variant.function("repeat")
@@ -447,7 +453,9 @@ class Jit:
         """Whether a packet is all that compiled code needs: no helper in Python, no context."""
         self.use(helpers)
         variant = self.variant()
-        return variant.plain and all(number in self._natives for number in variant.module.helpers)
+        return variant.plain and all(
+            number in self._choices.natives for number in variant.module.helpers
+        )
 
     def finish(self, state: State, left: int) -> int:
         """Finish a run that compiled code left with an amount of fuel of its own."""

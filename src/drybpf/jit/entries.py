@@ -101,7 +101,7 @@ define ptr @call(ptr %self, ptr %arg) {
   %st = alloca [{WORDS} x i64], align 16
   %stk = alloca [{STACK_BYTES} x i8], align 16
   {SCRATCH_ALLOCA}
-  %regions = alloca [8 x i64], align 16
+  %regions = alloca [12 x i64], align 16
   %rc = call i32 @PyObject_GetBuffer(ptr %arg, ptr %buffer, i32 0)
   %bad = icmp ne i32 %rc, 0
   br i1 %bad, label %refused, label %open, !prof !1
@@ -418,8 +418,9 @@ def _context_setup(shape: Shape) -> str:
 
 
 def _region_setup(shape: Shape, table: str) -> str:
-    words = [shape.packet_address, "%plen", "%pkt", 1]
-    words += [CONTEXT, shape.context_length, "%ctx", int(shape.context_writable)]
+    words = [shape.packet_address, "%plen", "%pkt", 1, -1, "%plen"]
+    writable = int(shape.context_writable and not shape.protected)
+    words += [CONTEXT, shape.context_length, "%ctx", writable, -1, shape.context_length]
     lines = []
     for index, word in enumerate(words):
         kind = "ptr" if word in ("%pkt", "%ctx") else "i64"
@@ -438,4 +439,6 @@ _BATCH_REGIONS = """%rgp = getelementptr i64, ptr %st, i64 {REGIONS}
   %rg1 = getelementptr i64, ptr %rgt, i64 1
   store i64 %plen, ptr %rg1
   %rg2 = getelementptr i64, ptr %rgt, i64 2
-  store ptr %pkt, ptr %rg2"""
+  store ptr %pkt, ptr %rg2
+  %rg5 = getelementptr i64, ptr %rgt, i64 5
+  store i64 %plen, ptr %rg5"""

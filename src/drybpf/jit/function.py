@@ -9,7 +9,7 @@ that very instruction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from drybpf import flow
@@ -25,6 +25,7 @@ from drybpf.isa.semantics import (
 from drybpf.jit import layout
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
+from drybpf.jit.surroundings import NOWHERE, Surroundings
 from drybpf.memory import (
     FRAME_SIZE,
     FRAME_STRIDE,
@@ -38,8 +39,24 @@ PARAMETERS = (
     "ptr %stk, ptr %st, i64 range(i64 0, 8) %level"
 )
 PASSED = "ptr %pkt, i64 %plen, ptr %ctx, i64 %clen, ptr %stk, ptr %st"
+PLACES = {"p.low": layout.LOW, "p.begin": layout.BEGIN, "p.high": layout.HIGH}
 RESULT = "{i64, i64}"  # r0, and the fuel left or LEFT
 LIKELY = ", !prof !0"
+
+
+Emitter = Callable[["FunctionText", int, Instruction], None]
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """How a helper of the kernel's is compiled.
+
+    `pointers` are the registers that it takes addresses in.  `emit` gives r0, or None where this
+    call is none that it can do.
+    """
+
+    pointers: tuple[int, ...]
+    emit: Callable[[FunctionText, int], Value | None]
 
 
 @dataclass(frozen=True)
@@ -49,13 +66,17 @@ class Options:
     packet_address: int = PACKET
     context_writable: bool = True
     context_length: int = 0  # where it is fixed
-    packet_ends: tuple[tuple[int, int, bool], ...] = ()
-    """Context loads (offset, size) that give the packet's first byte, or, if true, its end."""
+    packet_ends: tuple[tuple[int, int, str], ...] = ()
+    """Context loads (offset, size) that give the packet's `data`, `data_meta` or `data_end`."""
     lookups: frozenset[int] = frozenset()  # slots whose guess failed
     counting: bool = False
-
-
-Emitter = Callable[["FunctionText", int, Instruction], None]
+    around: Surroundings = NOWHERE
+    moving: bool = False  # whether the packet's ends move
+    headroom: int = 0  # in front of a packet that moves
+    protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
+    lowered: Mapping[int, Lowering] = field(
+        default_factory=dict
+    )  # helpers with a form of their own
 
 
 class FunctionText(Text):
@@ -88,6 +109,8 @@ class FunctionText(Text):
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.uses_lookup = False
+        self.inlined: dict[Function[...], None] = {}  # restricted functions that it calls
+        self.stores: dict[int, Value] = {}  # entries of the table of stores that it reads
         self.cache: dict[int, Value] = {}  # registers by LLVM value, within a block
         self.dirty: set[int] = set()
         self.refund = 0  # what was charged at the current instruction itself
@@ -114,6 +137,10 @@ class FunctionText(Text):
         row = instruction.row if instruction else None
         if row is None or instruction is None:
             return False
+        if row.semantics == "call_helper" and instruction.imm & M32 in self.options.lowered:
+            lowering = self.options.lowered[instruction.imm & M32]
+            guesses = [self.guesses[pc][register] for register in lowering.pointers]
+            return not all(isinstance(guess, Pointer) for guess in guesses)
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives
         return bool(_ACCESSES.get(row.semantics)) and self.region(pc, instruction) is None
@@ -134,6 +161,7 @@ class FunctionText(Text):
         self.lines.append(self._head())
         self.label("entry")
         self._emit_prologue()
+        prologue = len(self.lines)
         blocks = [pc for pc in self.reached if pc in self.leaders]
         self.line(f"br label %b{self.entry if self.start is None else self.start}")
         for index, first in enumerate(blocks):
@@ -141,6 +169,7 @@ class FunctionText(Text):
             self._emit_block(first, last)
         for cold in self.exits:
             cold()
+        self.lines[prologue:prologue] = self._load_stores()
         self.lines.append("}")
         return self.lines
 
@@ -181,6 +210,35 @@ class FunctionText(Text):
         if self.start is None:
             self._zero_frame()
         self._emit_limits()
+        if self.options.moving:
+            for name in PLACES:
+                self.line(f"%{name} = alloca i64")
+            self.read_places()
+
+    def read_places(self) -> None:
+        """Take the packet's ends anew, which a helper or a callee may have moved."""
+        for name, word in PLACES.items():
+            place = self.value(f"getelementptr i64, ptr %st, i64 {word}")
+            self.line(f"store i64 {self.value(f'load i64, ptr {place}, !range !2')}, ptr %{name}")
+
+    def store_entry(self, entry: int) -> Value:
+        """The host address of a store or a map, from the run's table."""
+        if entry not in self.stores:
+            self.stores[entry] = f"%store{entry}"
+        return self.stores[entry]
+
+    def _load_stores(self) -> list[str]:
+        """The prologue's lines for the entries that are read somewhere."""
+        if not self.stores:
+            return []
+        lines = [
+            f"  %storep = getelementptr i64, ptr %st, i64 {layout.STORES}",
+            "  %stores = load ptr, ptr %storep",
+        ]
+        for entry, name in self.stores.items():
+            lines.append(f"  {name}.p = getelementptr ptr, ptr %stores, i64 {entry}")
+            lines.append(f"  {name} = load ptr, ptr {name}.p")
+        return lines
 
     def _zero_frame(self) -> None:
         self.line(

@@ -22,14 +22,21 @@ CONTEXT_BYTES = 26  # a context of up to 48 bytes, built by compiled code
 FRAMES = 32  # a record a depth: return pc, r6 to r9
 FRAME_WORDS = 5
 BATCH = FRAMES + 8 * FRAME_WORDS  # what a batch adds, see below
-WORDS = BATCH + 11
+
+# What a program that does not stand alone finds: its space, its place among others
+STORES = BATCH + 11  # host address of the table of stores and maps (`surroundings`)
+CPU, EPOCH = STORES + 1, STORES + 2
+LOW, BEGIN, HIGH = range(STORES + 3, STORES + 6)  # guest addresses of a packet that moves
+CODE = STORES + 6  # number of the program that left; 0 is the one that was entered
+TAIL_CALLS = STORES + 7
+WORDS = STORES + 8
 
 # A batch: data and its length, offsets and their width, verdicts, scratch for private copies
 DATA, DATA_LENGTH, OFFSETS, WIDE, VERDICTS = range(BATCH, BATCH + 5)
 INDEX, END, SCRATCH, ROOM, BUDGET, RELEASE = range(BATCH + 5, BATCH + 11)
 
-# A region: guest address, length, host address, writable
-REGION_WORDS = 4
+# A region: guest address, length, host address, writable, mask and room (see `memory.Region`)
+REGION_WORDS = 6
 
 # Reasons
 CHECK = 0  # a check failed: the interpreter goes on from the instruction

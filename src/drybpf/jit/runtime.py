@@ -7,7 +7,7 @@ template is a word of `layout`.
 from __future__ import annotations
 
 from drybpf.jit import layout
-from drybpf.memory import FRAME_SIZE, FRAME_STRIDE, SLOT_BITS, STACK
+from drybpf.memory import FRAME_SIZE, FRAME_STRIDE, PACKET, SLOT_BITS, SLOT_SIZE, STACK
 
 _WORDS = {
     **{name: value for name, value in vars(layout).items() if name.isupper()},
@@ -16,6 +16,8 @@ _WORDS = {
     "STACK_SLOT": STACK >> SLOT_BITS,
     "STACK_START": STACK,
     "SLOT_BITS": SLOT_BITS,
+    "PACKET_START": PACKET,
+    "PACKET_BOUND": PACKET + SLOT_SIZE + 1,
 }
 
 
@@ -39,6 +41,7 @@ declare ptr @lookup(ptr, i64, i64, i64, i64)
 declare {i64, i64} @call_helper(ptr, i64, i64, i64, i64, i64, i64, i64)
 !0 = !{!"branch_weights", i32 100000, i32 1}
 !1 = !{!"branch_weights", i32 1, i32 100000}
+!2 = !{i64 {PACKET_START}, i64 {PACKET_BOUND}}
 """
 """What every program's module begins with."""
 
@@ -143,10 +146,14 @@ try:
   %e1 = getelementptr i64, ptr %e0, i64 1
   %length = load i64, ptr %e1
   %offset = sub i64 %address, %start
-  %short = icmp ult i64 %length, %size
-  %room = sub i64 %length, %size
-  %inside = icmp ule i64 %offset, %room
-  %long = xor i1 %short, true
+  %e4 = getelementptr i64, ptr %e0, i64 4
+  %mask = load i64, ptr %e4
+  %e5 = getelementptr i64, ptr %e0, i64 5
+  %room = load i64, ptr %e5
+  %inner = and i64 %offset, %mask
+  %end = add i64 %inner, %size
+  %inside = icmp ult i64 %offset, %length
+  %long = icmp ule i64 %end, %room
   %hit = and i1 %inside, %long
   br i1 %hit, label %found, label %miss
 miss:
@@ -253,7 +260,7 @@ def _call_helper() -> str:
 
 def prelude(*, counting: bool) -> str:
     """What a program's module begins with: what it calls out of line."""
-    text = PROGRAM.replace("{ELEVEN}", ", ".join(["i64"] * 11))
+    text = fill(PROGRAM, ELEVEN=", ".join(["i64"] * 11))
     return text + (fill(_COUNT) if counting else "")
 
 
