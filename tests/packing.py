@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 
 from agreement import HELPERS, Case
-from drybpf.jit import entries
+from drybpf.jit import entries, layout
 from drybpf.jit.compiled import Jit, Variant
 from drybpf.jit.function import PASSED
 from drybpf.jit.module import Module, emit_module
@@ -29,8 +29,8 @@ class PackedVariant(Variant):
 
     def __init__(self, module: Module, library: Library, number: int, *, moving: bool) -> None:
         self.module, self.library = module, library
-        self.env, self.cached, self.plain = (ctypes.c_uint64 * entries.ENV_WORDS)(), False, False
-        self.moving = moving
+        self.env, self.cached, self.plain = (ctypes.c_uint64 * layout.ENV_WORDS)(), False, False
+        self.moving, self.numbered = moving, False
         address = library.address(f"run.{number}")
         self.run: Callable[..., int] = builtin(address, name="run", flags=METH_O, keep=library)
 
@@ -49,14 +49,14 @@ def pack(cases: Sequence[Case], level: int = 2, codegen: int = 2) -> list[Jit]:
     exports = [f"run.{number}" for number in range(len(cases))]
     library = link([image, _fronts(len(cases))], exports, {"env": ctypes.addressof(_ENV)})
     for number, (case, jit, module) in enumerate(zip(cases, jits, modules, strict=True)):
-        jit._variants[case.counting, None] = PackedVariant(
+        jit._variants[case.counting, None, False] = PackedVariant(
             module, library, number, moving=jit._choices.moving
         )
         jit.stats.compiles += 1
     return jits
 
 
-_ENV = (ctypes.c_uint64 * entries.ENV_WORDS)()
+_ENV = (ctypes.c_uint64 * layout.ENV_WORDS)()
 
 
 def _renamed(ir: str, number: int) -> str:

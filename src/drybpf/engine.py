@@ -42,6 +42,7 @@ class Runner:
         self.code, self.shape, self.space = code, shape, space
         self.note = ""  # why `auto` does not compile
         self._jit: Jit | None = None
+        space.runners[code] = self
         self._runs = 0
 
     @property

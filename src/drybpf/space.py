@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
+from drybpf.code import Code
 from drybpf.memory import DATA, HANDLES, SLOT_BITS, Region
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ class Placed(Protocol):
     definition: MapDefinition
     handle: int
     region: Region | None
+
+    @property
+    def storage(self) -> memoryview:
+        """All its bytes (`maps.layout`)."""
 
     @property
     def address(self) -> int:
@@ -65,6 +71,9 @@ class Values(Protocol):
         """Whether programs may write."""
 
 
+MAX_PROGRAMS = (1 << 16) - 1
+
+
 class Space:
     """The stores and maps of some programs.  It only grows."""
 
@@ -77,6 +86,27 @@ class Space:
         self._stores: list[Region] = []
         self._slots: dict[int, list[Region]] = {}
         self._maps: dict[int, Placed] = {}
+        self._codes: list[Code] = []
+        self._numbers: dict[Code, int] = {}
+        self.runners: WeakValueDictionary[Code, Any] = WeakValueDictionary()  # who runs a code
+        self.compiled: dict[object, Any] = {}  # what the compiler keeps for the space
+
+    def number(self, code: Code) -> int:
+        """The number of a program's code, from 1: what program arrays hold.
+
+        Raises `ValueError` beyond `MAX_PROGRAMS`.
+        """
+        number = self._numbers.get(code)
+        if number is None:
+            if len(self._codes) >= MAX_PROGRAMS:
+                raise ValueError(f"a space holds at most {MAX_PROGRAMS} programs")
+            self._codes.append(code)
+            number = self._numbers[code] = len(self._codes)
+        return number
+
+    def code(self, number: int) -> Code:
+        """The code of a number."""
+        return self._codes[number - 1]
 
     @property
     def slots(self) -> Mapping[int, list[Region]]:
@@ -105,6 +135,14 @@ class Space:
         self._next += count << SLOT_BITS
         self._stores.append(region)
         return region
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without who runs or compiled the programs."""
+        return {**self.__dict__, "runners": None, "compiled": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickle; nobody has run anything yet."""
+        self.__dict__.update(state, runners=WeakValueDictionary())
 
     def add_map(self, new: Placed) -> int:
         """Give a map its handle and its values their place; a map that is here keeps them.

@@ -21,6 +21,7 @@ from drybpf.space import Space
 UNLIMITED = (1 << 63) - 1  # the fuel of a run without a budget
 FINISHED = -1  # the pc of a run that has ended
 DEFAULT_BUDGET = 10_000_000  # instructions
+MAX_TAIL_CALLS = 33  # of one run, the kernel's MAX_TAIL_CALL_CNT
 
 
 @dataclass(frozen=True, slots=True)

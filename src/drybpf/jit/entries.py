@@ -11,11 +11,6 @@ from drybpf.jit.function import PASSED
 from drybpf.jit.runtime import fill, runtime
 from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
 
-# Words of @env.  The last counts the calls that wait in this code for Python: it must not be freed.
-ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER, ENV_INSIDE = range(5)
-ENV_WORDS = 5
-
-
 _RUN = """
 define ptr @run(ptr %self, ptr %arg) {
   %st = call ptr @PyLong_AsVoidPtr(ptr %arg)
@@ -114,6 +109,8 @@ open:
   %pe = getelementptr i64, ptr %st, i64 {REASON}
   store i64 0, ptr %pe
   store i64 0, ptr %st
+  %pcode = getelementptr i64, ptr %st, i64 {CODE}
+  store i64 0, ptr %pcode
   %long = icmp ugt i64 %plen, {LONGEST}
   br i1 %long, label %strange, label %fits, !prof !1
 fits:
@@ -339,10 +336,6 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
         "PASSED": PASSED,
         "LONGEST": _longest(shape),
         "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
-        "ENV_FALLBACK": ENV_FALLBACK,
-        "ENV_HELPERS": ENV_HELPERS,
-        "ENV_OTHER": ENV_OTHER,
-        "ENV_INSIDE": ENV_INSIDE,
         "CLEN": shape.context_length,
         "CONTEXT_SETUP": _context_setup(shape),
         "REGION_SETUP": _region_setup(shape, "%regions") if lookups else "",

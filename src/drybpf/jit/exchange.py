@@ -146,9 +146,12 @@ def _take_place(words: Words, state: State, outer: Sequence[Frame] = ()) -> None
     frames = list(outer)
     for depth in range(len(frames), words[layout.DEPTH]):
         place = layout.FRAMES + depth * layout.FRAME_WORDS
-        return_pc, *saved = words[place : place + layout.FRAME_WORDS]
-        frames.append(Frame(state.code, return_pc, tuple(saved)))
+        return_pc, *saved, number = words[place : place + layout.FRAME_WORDS]
+        code = state.space.code(number) if number else state.code
+        frames.append(Frame(code, return_pc, tuple(saved)))
     state.frames[:] = frames
+    if words[layout.CODE]:
+        state.code = state.space.code(words[layout.CODE])
 
 
 def adopt(state: State, address: int, given: int) -> int:

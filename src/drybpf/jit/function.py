@@ -74,6 +74,8 @@ class Options:
     moving: bool = False  # whether the packet's ends move
     headroom: int = 0  # in front of a packet that moves
     protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
+    tail: bool = False  # whether it is entered by a tail call
+    numbered: bool = False  # whether several programs may take part in a run
     lowered: Mapping[int, Lowering] = field(
         default_factory=dict
     )  # helpers with a form of their own
@@ -196,7 +198,8 @@ class FunctionText(Text):
             self.line(f"store i64 {self._initial(number)}, ptr %r{number}")
         self.line("%fuel = alloca i64")
         self.line("store i64 %fuel0, ptr %fuel")
-        depth = "0" if isinstance(self.begin, tuple) else "%level"
+        outermost = isinstance(self.begin, tuple) and not self.options.tail
+        depth = "0" if outermost else "%level"
         self.line(f"%depth = add i64 {depth}, 0")
         self.line(f"%deep = mul i64 %depth, {FRAME_STRIDE}")
         self.line(f"%top = add i64 %deep, {STACK + FRAME_STRIDE}")
@@ -210,6 +213,12 @@ class FunctionText(Text):
         if self.start is None:
             self._zero_frame()
         self._emit_limits()
+        if self.options.numbered:
+            place = self.value(f"getelementptr i64, ptr @env, i64 {layout.ENV_CODE}")
+            self.line(f"%number = load i64, ptr {place}")
+            self.line(f"%codep = getelementptr i64, ptr %st, i64 {layout.CODE}")
+            if self.begin is not None:
+                self.line("store i64 %number, ptr %codep")
         if self.options.moving:
             for name in PLACES:
                 self.line(f"%{name} = alloca i64")
@@ -220,6 +229,16 @@ class FunctionText(Text):
         for name, word in PLACES.items():
             place = self.value(f"getelementptr i64, ptr %st, i64 {word}")
             self.line(f"store i64 {self.value(f'load i64, ptr {place}, !range !2')}, ptr %{name}")
+
+    @property
+    def number(self) -> Value:
+        """The number of the program's code in its space, 0 in a program that stands alone."""
+        return "%number" if self.options.numbered else "0"
+
+    def uncount(self) -> None:
+        """Take back the count of what stands behind the instruction in its block."""
+        if self.options.counting and self.behind > 1:
+            self.line(f"call void @count(ptr %st, i64 {1 - self.behind})")
 
     def store_entry(self, entry: int) -> Value:
         """The host address of a store or a map, from the run's table."""

@@ -103,7 +103,8 @@ def _call_local(f: FunctionText, pc: int, instruction: Instruction) -> None:
         f.label(f"unwind{name}")
         if f.options.counting and uncounted:
             f.line(f"call void @count(ptr %st, i64 {-uncounted})")
-        f.line(f"call void @save_frame(ptr %st, i64 %depth, i64 {pc + 1}, {saved})")
+        code = f"i64 {f.number}"
+        f.line(f"call void @save_frame(ptr %st, i64 %depth, i64 {pc + 1}, {saved}, {code})")
         f.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
 
     f.exits.append(cold)
@@ -111,6 +112,8 @@ def _call_local(f: FunctionText, pc: int, instruction: Instruction) -> None:
     f.line(f"store i64 {left}, ptr %fuel")
     if f.options.moving:
         f.read_places()
+    if f.options.numbered:  # a callee may have ended in another program
+        f.line(f"store i64 {f.number}, ptr %codep")
     _after_call(f, f.value(f"extractvalue {RESULT} {pair}, 0"))
 
 

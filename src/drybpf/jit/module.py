@@ -44,7 +44,8 @@ class Choices:
     `lookups` are the accesses whose region is looked up; `counting` counts instructions; with a
     `start` the module goes on from that slot instead of beginning the program; `natives` are the
     helpers in restricted Python and `kernel` those that have a lowering of their own, by number;
-    `around` is the space; `moving` lets the packet's ends move.
+    `around` is the space; `moving` lets the packet's ends move; `tail` is for a program that tail
+    calls enter, `numbered` for one that may make them.
     """
 
     lookups: frozenset[int] = frozenset()
@@ -54,6 +55,8 @@ class Choices:
     kernel: Mapping[int, str] = field(default_factory=dict)
     around: Surroundings = NOWHERE
     moving: bool = False
+    tail: bool = False
+    numbered: bool = False
 
 
 def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Module:
@@ -108,6 +111,8 @@ def _options(shape: Shape, choices: Choices) -> Options:
         choices.moving,
         shape.headroom,
         shape.protected,
+        choices.tail,
+        choices.numbered,
         {number: LOWERINGS[name] for number, name in choices.kernel.items()},
     )
 

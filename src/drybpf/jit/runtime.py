@@ -34,9 +34,11 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i16 @llvm.bswap.i16(i16)
 declare i32 @llvm.bswap.i32(i32)
 declare i64 @llvm.bswap.i64(i64)
+declare void @llvm.assume(i1)
 declare void @leave(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @spent(ptr, i64, i64, i64, {ELEVEN}) cold
-declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64) cold
+declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64, i64) cold
+@env = external global i64
 declare ptr @lookup(ptr, i64, i64, i64, i64)
 declare {i64, i64} @call_helper(ptr, i64, i64, i64, i64, i64, i64, i64)
 !0 = !{!"branch_weights", i32 100000, i32 1}
@@ -90,8 +92,8 @@ define void @spent(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinli
   call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
   ret void
 }
-define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3, i64 %w4)
-    noinline cold {
+define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3, i64 %w4,
+    i64 %w5) noinline cold {
   %a = mul i64 %depth, {FRAME_WORDS}
   %b = add i64 %a, {FRAMES}
   %p0 = getelementptr i64, ptr %st, i64 %b
@@ -104,6 +106,8 @@ define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3,
   store i64 %w3, ptr %p3
   %p4 = getelementptr i64, ptr %p0, i64 4
   store i64 %w4, ptr %p4
+  %p5 = getelementptr i64, ptr %p0, i64 5
+  store i64 %w5, ptr %p5
   ret void
 }
 """

@@ -10,11 +10,12 @@ import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from drybpf.maps import layout as header
 from drybpf.maps.definition import MapType
 from drybpf.memory import DATA, HANDLES, SLOT_BITS
 from drybpf.native.buffer import host_address
 from drybpf.native.restricted import Function
-from drybpf.space import Space
+from drybpf.space import Placed, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ class MapShape:
     type: MapType
     key_size: int
     value_size: int
+    max_entries: int
     values: StoreShape | None
+    programs: int | None  # where in the storage a program array has its programs' numbers
     lookup: Function[...] | None  # (storage, key, cpu) -> offset of the value, or 2^64 - 1
 
     @property
@@ -110,11 +113,19 @@ def surroundings(space: Space, constants: Iterable[int]) -> Surroundings:
                 definition.type,
                 definition.key_size,
                 definition.value_size,
+                definition.max_entries,
                 values,
+                _values_offset(each) if definition.type == MapType.PROG_ARRAY else None,
                 each.inline_lookup(),
             )
         )
     return Surroundings(tuple(shapes[number] for number in sorted(wanted)), tuple(maps))
+
+
+def _values_offset(each: Placed) -> int:
+    """Where the values lie in a map's storage."""
+    place = header.VALUES
+    return int.from_bytes(each.storage[place : place + 8], "little")
 
 
 def host_table(space: Space) -> ctypes.Array[ctypes.c_uint64]:
