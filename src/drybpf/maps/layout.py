@@ -62,10 +62,15 @@ OPERATIONS = (
     "discard",  # (m, offset, flags) -> 0 or -errno
     "output",  # (m, data, size, flags, cpu) -> 0 or -errno
     "find",  # (m, key, cpu) -> as lookup, from Python: a look-up that leaves no mark
+    # For Python alone:
+    "find",  # (m, key, cpu) -> as lookup, but leaves no mark
+    "exact",  # (m, key, cpu) -> the same, of just this prefix where keys are prefixes
+    "put",  # (m, key, value, flags, cpu, epoch) -> as update, where programs must not
+    "drop",  # (m, key, epoch) -> as delete, where programs must not
     "walk",  # (m, out, limit) -> count: the entries in use in their order, 4 bytes each, at out
 )
-LOOKUP, UPDATE, DELETE, PUSH, POP, PEEK, RESERVE, SUBMIT, DISCARD, OUTPUT, FIND, WALK = range(
-    VTABLE, VTABLE + 8 * len(OPERATIONS), 8
+LOOKUP, UPDATE, DELETE, PUSH, POP, PEEK, RESERVE, SUBMIT, DISCARD, OUTPUT = range(
+    VTABLE, VTABLE + 8 * 10, 8
 )
 
 HEADER = 4096  # bytes before the first area
