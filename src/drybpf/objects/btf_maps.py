@@ -1,11 +1,11 @@
 """Map definitions in BTF: variables of the section `.maps`, whose types say what they are.
 
-    struct {
-        __uint(type, BPF_MAP_TYPE_HASH);    a pointer to an array of so many elements
-        __ulong(map_extra, 1 << 40);        an enumeration of one value
-        __type(key, struct flow);           a pointer to the type
-        __array(values, struct inner);      an array of pointers: to maps, or to functions
-    } flows SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);    a pointer to an array of so many elements
+    __ulong(map_extra, 1 << 40);        an enumeration of one value
+    __type(key, struct flow);           a pointer to the type
+    __array(values, struct inner);      an array of pointers: to maps, or to functions
+} flows SEC(".maps");
 """
 
 from __future__ import annotations
@@ -201,9 +201,7 @@ class _Reader:
             raise ObjectError(f"map {name!r}: a {side} has {codec.size} bytes, and also {given}")
         return codec, codec.size
 
-    def _initialisers(
-        self, name: str, begin: int, end: int
-    ) -> Iterator[tuple[int, Relocation]]:
+    def _initialisers(self, name: str, begin: int, end: int) -> Iterator[tuple[int, Relocation]]:
         """The relocations within the values of a map, by index.
 
         The array's type has no length, so that it ends where the next map begins.

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from drybpf.maps.codec import Codec
 from drybpf.objects.records import Record
@@ -91,15 +92,15 @@ class EnumValue(int):
 
     name: str
 
-    def __new__(cls, value: int, name: str = "") -> EnumValue:
+    def __new__(cls, value: int, name: str = "") -> Self:
         """Take the value and its name, empty where it has none."""
         made = super().__new__(cls, value)
         made.name = name
         return made
 
-    def __getnewargs__(self) -> tuple[int, str]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickle value and name."""
-        return int(self), self.name
+        return EnumValue, (int(self), self.name)
 
     def __repr__(self) -> str:
         """`XDP_PASS (2)`, or the number alone."""
@@ -126,7 +127,8 @@ class Enumeration:
         """The bytes of a number, or of a name."""
         if isinstance(value, str):
             if value not in self.values:
-                raise ValueError(f"no value is called {value!r}; there are {', '.join(self.values)}")
+                known = ", ".join(self.values)
+                raise ValueError(f"no value is called {value!r}; there are {known}")
             value = self.values[value]
         return Integer(self.size, self.signed).pack(value)
 
@@ -250,8 +252,8 @@ class Field:
             data[self.offset : self.offset + len(packed)] = packed
             return
         number = int.from_bytes(packed, "little", signed=self.signed)
-        low, high = (-1 << self.bits - 1, 1 << self.bits - 1) if self.signed else (0, 1 << self.bits)
-        if not low <= number < high:
+        low = -1 << self.bits - 1 if self.signed else 0
+        if not low <= number < low + (1 << self.bits):
             raise ValueError(f"{number} does not fit into a bit field of {self.bits} bits")
         begin, shift, end = self._span()
         mask = (1 << self.bits) - 1
@@ -294,7 +296,7 @@ class Structure:
         if isinstance(value, Record):
             if value._layout is self:  # noqa: SLF001 (ours)
                 return bytes(value)
-            value = {name: value[name] for name in value._fields}  # noqa: SLF001 (as namedtuple's)
+            value = {name: value[name] for name in value._fields}
         if isinstance(value, Mapping):
             return self.change(bytes(self.size), value)
         elements = _elements(value)
@@ -319,6 +321,6 @@ class Structure:
 
 def _elements(value: object) -> Sequence[Any]:
     """What a sequence holds, or anything of a known length that can be walked over in order."""
-    if isinstance(value, str | Mapping | Set) or not isinstance(value, Collection):
+    if isinstance(value, str | Mapping | AbstractSet) or not isinstance(value, Collection):
         raise TypeError(f"a sequence is wanted, not {type(value).__name__}")
     return value if isinstance(value, Sequence) else list(value)

@@ -24,7 +24,8 @@ class Section(MutableMapping[str, Any]):
         """Place the section in a space."""
         self.source = source
         self.frozen = False
-        self._buffer = mmap.mmap(-1, source.size) if source.size > _LARGE else bytearray(source.size)
+        size = source.size
+        self._buffer = mmap.mmap(-1, size) if size > _LARGE else bytearray(size)
         self._view = memoryview(self._buffer)
         self._initial = bytearray(source.image)
         self._view[: len(source.image)] = source.image
@@ -43,6 +44,12 @@ class Section(MutableMapping[str, Any]):
     def address(self, offset: int) -> int:
         """The guest address of a byte."""
         return self.region.start + offset
+
+    @property
+    def addresses(self) -> dict[str, int]:
+        """The guest address of each variable."""
+        variables = self.source.variables.values()
+        return {variable.name: self.address(variable.offset) for variable in variables}
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 (of the variable's type)
         """The value of a variable now; the `KeyError` lists what there is."""

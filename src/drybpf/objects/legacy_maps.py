@@ -64,9 +64,7 @@ class _Words:
         return None if self.of_maps and self.size != _IPROUTE2 else self.words[5]
 
 
-def legacy_maps(
-    elf: ElfFile, btf: Btf | None, types: Types | None
-) -> tuple[MapSource, ...]:
+def legacy_maps(elf: ElfFile, btf: Btf | None, types: Types | None) -> tuple[MapSource, ...]:
     """All maps of such sections; raises `ObjectError` for what is no definition."""
     found = [words for section in elf.sections for words in _in_section(elf, section)]
     plain = {id(words): _definition(words, btf, types) for words in found}
@@ -138,18 +136,14 @@ def _annotated(
     return None, None
 
 
-def _source(
-    words: _Words, all_: Sequence[_Words], plain: Mapping[int, MapDefinition]
-) -> MapSource:
+def _source(words: _Words, all_: Sequence[_Words], plain: Mapping[int, MapDefinition]) -> MapSource:
     definition = plain[id(words)]
     if not words.of_maps:
         return MapSource(definition, words.section, words.offset, id=words.id)
     inner, inside = _inner(words, all_)
     if inner is not None:
         definition = replace(definition, inner=plain[id(inner)])
-    return MapSource(
-        definition, words.section, words.offset, MappingProxyType(inside), id=words.id
-    )
+    return MapSource(definition, words.section, words.offset, MappingProxyType(inside), id=words.id)
 
 
 def _inner(words: _Words, all_: Sequence[_Words]) -> tuple[_Words | None, dict[int, str]]:

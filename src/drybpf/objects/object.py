@@ -63,9 +63,11 @@ class Object:
             if name not in file.maps:
                 there = ", ".join(file.maps) or "none"
                 raise ValueError(f"maps: the object has no map {name!r}; it has {there}")
-        made = {source.name: self._map(source, maps or {}) for source in file.maps.values()}
-        self._failed = {name: why for name, why in made.items() if isinstance(why, str)}
-        self._maps = {name: found for name, found in made.items() if name not in self._failed}
+        self._failed: dict[str, str] = {}
+        self._maps: dict[str, Map] = {}
+        for source in file.maps.values():
+            found = self._map(source, maps or {})
+            (self._failed if isinstance(found, str) else self._maps)[source.name] = found
         self.maps: Namespace[Map] = Namespace(self._maps, self._filled_map, "map")
         self._resolver = self._resolve(unknown, kfuncs or {})
         self.programs: Namespace[ObjectProgram] = Namespace(file.programs, self._bind, "program")
@@ -141,10 +143,7 @@ class Object:
             for name, source in self.file.maps.items()
         }
         section = self.data.sections.get(KCONFIG)
-        options = {
-            name: section.address(variable.offset)
-            for name, variable in (section.source.variables.items() if section else ())
-        }
+        options = section.addresses if section else {}
         resolver = Resolver(self._sections, places, options, unknown, kfuncs, self._private)
         for data in self._sections.values():
             for pointer in data.source.pointers:
@@ -210,8 +209,10 @@ class Object:
 
 def create_map(definition: MapDefinition, host: Host) -> Map:
     """Make a map as the object defines it."""
-    from drybpf.maps import Map as Made  # type: ignore[attr-defined]  # noqa: PLC0415 (branch maps)
-
+    try:
+        from drybpf.maps import Map as Made  # type: ignore[attr-defined]  # noqa: PLC0415 (soon)
+    except ImportError as error:
+        raise ValueError("there are no maps yet") from error
     return Made.create(definition, cpus=getattr(host, "cpus", 1))
 
 

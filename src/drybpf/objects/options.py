@@ -1,4 +1,4 @@
-"""The kernel's configuration as a data section: `.kconfig`, constant for programs and for Python."""
+"""The kernel's configuration as a data section: `.kconfig`, constant for everyone."""
 
 from __future__ import annotations
 

@@ -68,15 +68,16 @@ class ObjectProgram(Program):
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """What is not supported, a sentence each; empty for a program that runs wherever it goes."""
+        """What is not supported, a sentence each; empty where all is."""
         reasons: dict[str, int] = {}
         for obstacle in self.bound.obstacles:
             reasons.setdefault(obstacle.reason, obstacle.pc)
         references = (f"insn {pc} {reason}" for reason, pc in reasons.items())
-        return tuple(filter(None, (self._no_hook, *references)))
+        return tuple(filter(None, (self.cannot_run, *references)))
 
     @property
-    def _no_hook(self) -> str:
+    def cannot_run(self) -> str:
+        """Why no run can begin, what to do about it included; empty where one can."""
         if self.type in HOOKS:
             return ""
         name = self.type.name
@@ -105,8 +106,8 @@ class ObjectProgram(Program):
         return format_instruction(instruction) if instruction else ""
 
     def _ensure_verified(self) -> None:
-        if self._no_hook:
-            raise ObjectError(f"{self.name!r} cannot run: {self._no_hook}")
+        if self.cannot_run:
+            raise ObjectError(f"{self.name!r} cannot run: {self.cannot_run}")
         super()._ensure_verified()
         if self._prepare is not None:
             self._prepare()

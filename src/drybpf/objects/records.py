@@ -54,7 +54,7 @@ class Record:
 
     def _asdict(self) -> dict[str, Any]:
         """The fields by name, with nested records as dictionaries, too."""
-        return {name: _plain(field.read(self._bytes)) for name, field in self._layout.fields.items()}
+        return {name: _plain(value) for name, value in zip(self._fields, self, strict=True)}
 
     def _replace(self, **changes: object) -> Record:
         """A record with some fields changed.  Raises `TypeError` for names that are not there."""

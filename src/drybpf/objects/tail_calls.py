@@ -26,9 +26,7 @@ _BY_SLOT = re.compile(r"(?:tail-|(?:socket|kprobe|xdp_prog|xdp|classifier|tc)/)(
 Filling = Mapping[str, Mapping[int, str]]
 
 
-def fillings(
-    maps: Sequence[MapSource], programs: Mapping[str, str], btf: Btf | None
-) -> Filling:
+def fillings(maps: Sequence[MapSource], programs: Mapping[str, str], btf: Btf | None) -> Filling:
     """The names of programs by map and slot; `programs` are names of programs with sections."""
     arrays = [found for found in maps if found.definition.type == MapType.PROG_ARRAY]
     filled = {found.name: dict(found.programs) for found in arrays}

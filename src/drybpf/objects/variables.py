@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
 
 from drybpf.errors import ObjectError
 from drybpf.maps.codec import Codec
@@ -80,9 +80,7 @@ def _is_data(section: Section) -> bool:
     return bool(wanted and section.size and not section.flags & SHF_EXECINSTR and not known)
 
 
-def _source(
-    elf: ElfFile, section: Section, btf: Btf | None, types: Types | None
-) -> DataSource:
+def _source(elf: ElfFile, section: Section, btf: Btf | None, types: Types | None) -> DataSource:
     if section.size > LARGEST_SECTION:
         raise ObjectError(f"section {section.name!r} is larger than {LARGEST_SECTION} bytes")
     found: dict[str, Variable] = {}
@@ -135,7 +133,7 @@ def _untyped(elf: ElfFile, section: Section) -> Iterator[Variable]:
         if symbol.name and symbol.type not in (STT_SECTION, STT_FUNC)
     ]
     starts = sorted({symbol.value for symbol in symbols} | {section.size})
-    following = dict(zip(starts, starts[1:], strict=False))
+    following = dict(pairwise(starts))
     for symbol in symbols:
         size = symbol.size or following.get(symbol.value, symbol.value) - symbol.value
         if size > 0:
@@ -155,5 +153,3 @@ def _pointers(elf: ElfFile, section: Section) -> Iterator[Pointer]:
         if addend is None:
             addend = int.from_bytes(place, "little", signed=True)
         yield Pointer(relocation.offset, relocation.symbol, addend)
-
-
