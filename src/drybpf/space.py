@@ -29,6 +29,9 @@ class Placed(Protocol):
     def values(self) -> Values:
         """What programs may see of it."""
 
+    def enter(self, space: Space) -> None:
+        """Be told that it has its place; a map of maps places those that it holds."""
+
 
 class Values(Protocol):
     """The buffer of a map's values: value i of CPU c is `size` bytes at a multiple of `stride`.
@@ -108,4 +111,5 @@ class Space:
                 stride=values.stride,
                 size=values.size,
             )
+        new.enter(self)
         return new.handle
