@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drybpf.errors import BpfError, ObjectError
 from drybpf.helpers import Helpers
 from drybpf.host import Host
-from drybpf.maps.definition import MapDefinition
+from drybpf.maps import Map, MapDefinition
 from drybpf.objects.binding import bind
 from drybpf.objects.data import Data, Section
 from drybpf.objects.externs import KCONFIG
@@ -26,7 +26,6 @@ from drybpf.state import Helper
 if TYPE_CHECKING:
     from drybpf.objects.btf import Btf
 
-Map = Any
 _COMPARED = ("type", "key_size", "value_size", "max_entries", "flags")
 
 
@@ -52,7 +51,7 @@ class Object:
         self.file = file
         self.helpers = helpers if helpers is not None else Helpers()
         self.host = host or Host()
-        self.space = space if space is not None else Space()
+        self.space = space or _space_of(maps or {}) or Space()
         self._private = PrivateHelpers(self.helpers)
         self._filled = False
         options, unknown = option_source(file.options, kconfig or {})
@@ -67,7 +66,10 @@ class Object:
         self._maps: dict[str, Map] = {}
         for source in file.maps.values():
             found = self._map(source, maps or {})
-            (self._failed if isinstance(found, str) else self._maps)[source.name] = found
+            if isinstance(found, str):
+                self._failed[source.name] = found
+            else:
+                self._maps[source.name] = found
         self.maps: Namespace[Map] = Namespace(self._maps, self._filled_map, "map")
         self._resolver = self._resolve(unknown, kfuncs or {})
         self.programs: Namespace[ObjectProgram] = Namespace(file.programs, self._bind, "program")
@@ -104,11 +106,10 @@ class Object:
         Maps that are shared with other objects are emptied for these, too.  Constant data that
         has been frozen by a run stays as it is.
         """
+        self._fill()
         self.data.reset()
         for found in self._maps.values():
-            found.clear()
-        self._filled = False
-        self._fill()
+            found.reset()
 
     def _map(self, source: MapSource, given: Mapping[str, Map]) -> Map | str:
         """The map for a definition: given, pinned by another object, or new; else why not."""
@@ -119,14 +120,13 @@ class Object:
                 raise ValueError(f"maps: {definition.name!r} {why}")
             self.space.add_map(found)
             return found
-        if definition.pinned:
-            for other in self.space.maps.values():
-                if other.definition.pinned and other.definition.name == definition.name:
-                    if why := _difference(other.definition, definition):
-                        raise ObjectError(f"the pinned map {definition.name!r} {why}")
-                    return other
+        pinned = _pinned(definition.name, self.space) if definition.pinned else None
+        if pinned is not None:
+            if why := _difference(pinned.definition, definition):
+                raise ObjectError(f"the pinned map {definition.name!r} {why}")
+            return pinned
         try:
-            created = create_map(definition, self.host)
+            created = Map.create(definition, cpus=getattr(self.host, "cpus", 1))
         except (ValueError, BpfError) as error:
             return str(error)
         self.space.add_map(created)
@@ -177,14 +177,18 @@ class Object:
         if self._filled:
             return
         self._filled = True
+        contents: dict[str, dict[int, object]] = {}
         for name, source in self.file.maps.items():
-            for slot, inner in source.maps.items():
-                if name in self._maps and inner in self._maps:
-                    self._maps[name][slot] = self._maps[inner]
+            held = {slot: self._maps.get(inner) for slot, inner in source.maps.items()}
+            contents[name] = {slot: inner for slot, inner in held.items() if inner is not None}
         for name, slots in self.file.filling.items():
-            for slot, program in slots.items():
-                if name in self._maps and program in self.programs:
-                    self._maps[name][slot] = self.programs[program]
+            contents[name] |= {slot: self.programs[program] for slot, program in slots.items()}
+        for name, wanted in contents.items():
+            if wanted and name in self._maps:
+                filled: Any = self._maps[name]  # each class of maps has its own ways to be filled
+                for slot, value in wanted.items():
+                    filled[slot] = value
+                filled.keep()
 
     def __getitem__(self, name: str) -> ObjectProgram:
         """The program of that name; a `KeyError` names those that there are."""
@@ -207,13 +211,17 @@ class Object:
         return f"<Object {self.name}: {repr(self.programs)[1:]}"
 
 
-def create_map(definition: MapDefinition, host: Host) -> Map:
-    """Make a map as the object defines it."""
-    try:
-        from drybpf.maps import Map as Made  # type: ignore[attr-defined]  # noqa: PLC0415 (soon)
-    except ImportError as error:
-        raise ValueError("there are no maps yet") from error
-    return Made.create(definition, cpus=getattr(host, "cpus", 1))
+def _space_of(maps: Mapping[str, Map]) -> Space | None:
+    """The space that maps to be shared are in already."""
+    return next((found.space for found in maps.values() if found.space is not None), None)
+
+
+def _pinned(name: str, space: Space) -> Map | None:
+    """The map of that name that another object has pinned."""
+    for found in space.maps.values():
+        if isinstance(found, Map) and found.definition.pinned and found.name == name:
+            return found
+    return None
 
 
 def _difference(there: MapDefinition, wanted: MapDefinition) -> str:
