@@ -275,6 +275,13 @@ class Memory:
         if len(source):
             self._view(address, len(source), "write", write=True)[:] = source
 
+    def fill(self, address: int, value: int, length: int) -> None:
+        """Set bytes of one region to the low 8 bits of a value."""
+        _check_length(length)
+        if length:
+            view = self._view(address, length, "write", write=True)
+            view[:] = bytes([value & 0xFF]) * length
+
     def read_string(self, address: int, limit: int = SLOT_SIZE) -> bytes:
         """Read up to a zero byte, which is left out, and at most `limit` bytes.
 

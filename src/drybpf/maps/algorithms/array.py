@@ -49,9 +49,7 @@ def lookup_of_cpu(
 
 
 @restricted
-def update(
-    m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PERCPU: int
-) -> int:
+def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PERCPU: int) -> int:
     """Put a value, on an array of per-CPU values that of one CPU: 0 or -errno."""
     if not PERCPU:
         flags = flags & ~LOCK
