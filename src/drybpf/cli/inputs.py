@@ -52,8 +52,8 @@ def read_program(path: str, name: str | None = None) -> Program:
     if len(programs) != 1:
         names = ", ".join(program.name for program in programs) or "none"
         raise click.UsageError(f"say which program with --program: {names}")
-    if obstacles := getattr(programs[0], "obstacles", ()):  # only those of objects have any
-        raise CannotRunError(f"{programs[0].name!r} cannot run: {'; '.join(obstacles)}")
+    if why := getattr(programs[0], "cannot_run", ""):  # only programs of objects tell
+        raise CannotRunError(f"{programs[0].name!r} cannot run: {why}")
     return programs[0]
 
 

@@ -9,7 +9,7 @@ that very instruction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from drybpf import flow
@@ -24,11 +24,10 @@ from drybpf.isa.semantics import (
 )
 from drybpf.jit import layout
 from drybpf.jit.copies import BARRIER, Copies
-from drybpf.jit.guard import Bounds
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
+from drybpf.jit.surroundings import NOWHERE, Surroundings
 from drybpf.memory import (
-    CONTEXT,
     FRAME_SIZE,
     FRAME_STRIDE,
     PACKET,
@@ -41,8 +40,24 @@ PARAMETERS = (
     "ptr %stk, ptr %st, i64 range(i64 0, 8) %level"
 )
 PASSED = "ptr %pkt, i64 %plen, ptr %ctx, i64 %clen, ptr %stk, ptr %st"
+PLACES = {"p.low": layout.LOW, "p.begin": layout.BEGIN, "p.high": layout.HIGH}
 RESULT = "{i64, i64}"  # r0, and the fuel left or LEFT
 LIKELY = ", !prof !0"
+
+
+Emitter = Callable[["FunctionText", int, Instruction], None]
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """How a helper of the kernel's is compiled.
+
+    `pointers` are the registers that it takes addresses in.  `emit` gives r0, or None where this
+    call is none that it can do.
+    """
+
+    pointers: tuple[int, ...]
+    emit: Callable[[FunctionText, int], Value | None]
 
 
 @dataclass(frozen=True)
@@ -52,15 +67,20 @@ class Options:
     packet_address: int = PACKET
     context_writable: bool = True
     context_length: int = 0  # where it is fixed
-    packet_ends: tuple[tuple[int, int, bool], ...] = ()
-    """Context loads (offset, size) that give the packet's first byte, or, if true, its end."""
+    packet_ends: tuple[tuple[int, int, str], ...] = ()
+    """Context loads (offset, size) that give the packet's `data`, `data_meta` or `data_end`."""
     lookups: frozenset[int] = frozenset()  # slots whose guess failed
     counting: bool = False
+    around: Surroundings = NOWHERE
+    moving: bool = False  # whether the packet's ends move
+    headroom: int = 0  # in front of a packet that moves
+    protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
+    tail: bool = False  # whether it is entered by a tail call
+    numbered: bool = False  # whether several programs may take part in a run
+    lowered: Mapping[int, Lowering] = field(
+        default_factory=dict
+    )  # helpers with a form of their own
     paranoid: bool = False  # whether what guards stand for is checked all the same
-    hoists: bool = True  # whether loops are versioned
-
-
-Emitter = Callable[["FunctionText", int, Instruction], None]
 
 
 class FunctionText(Text):
@@ -96,6 +116,8 @@ class FunctionText(Text):
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.uses_lookup = False
+        self.inlined: dict[Function[...], None] = {}  # restricted functions that it calls
+        self.stores: dict[int, Value] = {}  # entries of the table of stores that it reads
         self.cache: dict[int, Value] = {}  # registers by LLVM value, within a block
         self.dirty: set[int] = set()
         self.refund = 0  # what was charged at the current instruction itself
@@ -130,6 +152,10 @@ class FunctionText(Text):
         row = instruction.row if instruction else None
         if row is None or instruction is None:
             return False
+        if row.semantics == "call_helper" and instruction.imm & M32 in self.options.lowered:
+            lowering = self.options.lowered[instruction.imm & M32]
+            guesses = [self.guesses[pc][register] for register in lowering.pointers]
+            return not all(isinstance(guess, Pointer) for guess in guesses)
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives
         return bool(_ACCESSES.get(row.semantics)) and self.region(pc, instruction) is None
@@ -143,18 +169,6 @@ class FunctionText(Text):
             return None
         return guess.region
 
-    def bounds(self, region: int) -> Bounds:
-        """Where a region lies: what the guards of loops demand of accesses guessed to be in it."""
-        if region == PACKET:
-            return Bounds(self.options.packet_address, "%plimit1")
-        if region == CONTEXT:
-            return Bounds(CONTEXT, self.options.context_length or "%climit1")
-        return Bounds("%low", FRAME_SIZE)
-
-    def changes_limits(self, _: Instruction) -> bool:
-        """Whether an instruction, a call, may change what `bounds` gives."""
-        return False
-
     # The function
 
     def emit(self) -> list[str]:
@@ -162,12 +176,14 @@ class FunctionText(Text):
         self.lines.append(self._head())
         self.label("entry")
         self._emit_prologue()
+        prologue = len(self.lines)
         self.copies.begin(self.entry if self.start is None else self.start)
         for copy in self.copies:
             for first in copy.blocks:
                 self._emit_block(first)
         for cold in self.exits:
             cold()
+        self.lines[prologue:prologue] = self._load_stores()
         self.lines.append("}")
         return self.lines
 
@@ -194,7 +210,8 @@ class FunctionText(Text):
             self.line(f"store i64 {self._initial(number)}, ptr %r{number}")
         self.line("%fuel = alloca i64")
         self.line("store i64 %fuel0, ptr %fuel")
-        depth = "0" if isinstance(self.begin, tuple) else "%level"
+        outermost = isinstance(self.begin, tuple) and not self.options.tail
+        depth = "0" if outermost else "%level"
         self.line(f"%depth = add i64 {depth}, 0")
         self.line(f"%deep = mul i64 %depth, {FRAME_STRIDE}")
         self.line(f"%top = add i64 %deep, {STACK + FRAME_STRIDE}")
@@ -208,6 +225,51 @@ class FunctionText(Text):
         if self.start is None:
             self._zero_frame()
         self._emit_limits()
+        if self.options.numbered:
+            place = self.value(f"getelementptr i64, ptr @env, i64 {layout.ENV_CODE}")
+            self.line(f"%number = load i64, ptr {place}")
+            self.line(f"%codep = getelementptr i64, ptr %st, i64 {layout.CODE}")
+            if self.begin is not None:
+                self.line("store i64 %number, ptr %codep")
+        if self.options.moving:
+            for name in PLACES:
+                self.line(f"%{name} = alloca i64")
+            self.read_places()
+
+    def read_places(self) -> None:
+        """Take the packet's ends anew, which a helper or a callee may have moved."""
+        for name, word in PLACES.items():
+            place = self.value(f"getelementptr i64, ptr %st, i64 {word}")
+            self.line(f"store i64 {self.value(f'load i64, ptr {place}, !range !2')}, ptr %{name}")
+
+    @property
+    def number(self) -> Value:
+        """The number of the program's code in its space, 0 in a program that stands alone."""
+        return "%number" if self.options.numbered else "0"
+
+    def uncount(self) -> None:
+        """Take back the count of what stands behind the instruction in its block."""
+        if self.options.counting and self.behind > 1:
+            self.line(f"call void @count(ptr %st, i64 {1 - self.behind})")
+
+    def store_entry(self, entry: int) -> Value:
+        """The host address of a store or a map, from the run's table."""
+        if entry not in self.stores:
+            self.stores[entry] = f"%store{entry}"
+        return self.stores[entry]
+
+    def _load_stores(self) -> list[str]:
+        """The prologue's lines for the entries that are read somewhere."""
+        if not self.stores:
+            return []
+        lines = [
+            f"  %storep = getelementptr i64, ptr %st, i64 {layout.STORES}",
+            "  %stores = load ptr, ptr %storep",
+        ]
+        for entry, name in self.stores.items():
+            lines.append(f"  {name}.p = getelementptr ptr, ptr %stores, i64 {entry}")
+            lines.append(f"  {name} = load ptr, ptr {name}.p")
+        return lines
 
     def _zero_frame(self) -> None:
         self.line(

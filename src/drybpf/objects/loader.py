@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from drybpf.errors import ObjectError
 from drybpf.objects.btf import Btf, read_btf
 from drybpf.objects.btf_ext import NO_BTF_EXT, read_btf_ext
+from drybpf.objects.btf_maps import btf_maps
 from drybpf.objects.elf import ElfFile, read_elf
+from drybpf.objects.externs import KernelOption, kernel_options
 from drybpf.objects.functions import Function, entry_functions, find_functions
+from drybpf.objects.legacy_maps import legacy_maps
 from drybpf.objects.linker import LinkedProgram, Module
+from drybpf.objects.map_sources import MapSource
 from drybpf.objects.namespace import Namespace
 from drybpf.objects.references import find_references
 from drybpf.objects.sections import ProgramType, program_type
+from drybpf.objects.tail_calls import Filling, fillings
+from drybpf.objects.typed import Types
+from drybpf.objects.variables import DataSource, data_sources
 
 LARGEST_FILE = 1 << 26  # bytes
 
-Types = ProgramType | Mapping[str, ProgramType] | None
+ProgramTypes = ProgramType | Mapping[str, ProgramType] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +41,10 @@ class ObjectFile:
     btf: Btf | None
     elf: ElfFile
     module: Module
+    maps: Mapping[str, MapSource]
+    data: tuple[DataSource, ...]
+    options: tuple[KernelOption, ...]
+    filling: Filling  # of program arrays
 
     def __getitem__(self, name: str) -> LinkedProgram:
         """The program of that name; a `KeyError` names those that there are."""
@@ -44,7 +56,7 @@ class ObjectFile:
 
 
 def read_object(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, types: Types = None
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, types: ProgramTypes = None
 ) -> ObjectFile:
     """Read an object file from its path or its bytes.
 
@@ -66,8 +78,30 @@ def read_object(
     ext = read_btf_ext(ext_section.data, btf) if ext_section and btf else NO_BTF_EXT
     functions = find_functions(elf)
     module = Module(functions, find_references(elf, functions), ext)
-    programs = _programs(module, types)
-    return ObjectFile(name, programs, _license(elf), btf, elf, module)
+    sections, programs = _programs(module, types)
+    known = Types(btf) if btf else None
+    maps = (*legacy_maps(elf, btf, known), *btf_maps(elf, btf, known, functions))
+    return ObjectFile(
+        name=name,
+        programs=programs,
+        license=_license(elf),
+        btf=btf,
+        elf=elf,
+        module=module,
+        maps=_by_name(maps),
+        data=data_sources(elf, btf, known),
+        options=kernel_options(btf, known),
+        filling=fillings(maps, sections, btf),
+    )
+
+
+def _by_name(maps: Iterable[MapSource]) -> Mapping[str, MapSource]:
+    found: dict[str, MapSource] = {}
+    for source in maps:
+        if source.name in found:
+            raise ObjectError(f"two maps are called {source.name!r}")
+        found[source.name] = source
+    return MappingProxyType(found)
 
 
 def read_file(path: Path) -> bytes:
@@ -87,7 +121,10 @@ def _check_size(what: str, size: int) -> None:
         raise ObjectError(f"{what} is {size} bytes; {LARGEST_FILE} are allowed")
 
 
-def _programs(module: Module, types: Types) -> Namespace[LinkedProgram]:
+def _programs(
+    module: Module, types: ProgramTypes
+) -> tuple[Mapping[str, str], Namespace[LinkedProgram]]:
+    """The section of each program, and the programs."""
     indices = {id(function): index for index, function in enumerate(module.functions)}
     entries: dict[str, Function] = {}
     for function in entry_functions(module.functions):
@@ -101,10 +138,11 @@ def _programs(module: Module, types: Types) -> Namespace[LinkedProgram]:
         function = entries[name]
         return module.link(indices[id(function)], name, overrides[name])
 
-    return Namespace(entries, make, "program")
+    sections = {name: function.section.name for name, function in entries.items()}
+    return sections, Namespace(entries, make, "program")
 
 
-def _overrides(entries: Mapping[str, Function], types: Types) -> Mapping[str, ProgramType]:
+def _overrides(entries: Mapping[str, Function], types: ProgramTypes) -> Mapping[str, ProgramType]:
     """The type of each program: as asked for by its name or section, or as the section says."""
     if isinstance(types, ProgramType):
         return dict.fromkeys(entries, types)
