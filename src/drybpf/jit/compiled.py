@@ -182,11 +182,11 @@ class Jit:
         if next(structure.check(code), None) is not None:
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape, self.space = code, shape, space or Space()
-        self.stats, self._paranoid = Stats(), paranoid
+        self.stats = Stats()
         self._variants: dict[tuple[bool, int | None, bool], Variant] = {}
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
-        self._choices = Choices(around=self._around())  # the same, but for those
+        self._choices = Choices(around=self._around(), paranoid=paranoid)  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
 
@@ -235,13 +235,7 @@ class Jit:
             self._lookups = self.stats.lookups
         variant = self._variants.get((counting, start, tail))
         if variant is None:
-            choices = replace(
-                self._choices,
-                lookups=self._lookups,
-                counting=counting,
-                start=start,
-                paranoid=self._paranoid,
-            )
+            choices = replace(self._choices, lookups=self._lookups, counting=counting, start=start)
             if tail:
                 moving = bool(self.shape.headroom)
                 choices = replace(choices, tail=True, numbered=True, moving=moving)
