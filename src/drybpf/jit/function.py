@@ -81,6 +81,7 @@ class Options:
         default_factory=dict
     )  # helpers with a form of their own
     paranoid: bool = False  # whether what guards stand for is checked all the same
+    batch: bool = False  # whether it is inlined into a loop over packets
 
 
 class FunctionText(Text):
@@ -193,6 +194,8 @@ class FunctionText(Text):
             return (
                 f"define internal {RESULT} @f{self.entry}({PARAMETERS}, i64 %fuel0, {arguments}) {{"
             )
+        if self.options.batch:
+            return f"define internal {RESULT} @enter({PARAMETERS}, i64 %fuel0) alwaysinline {{"
         return f"define {RESULT} @enter({PARAMETERS}, i64 %fuel0) {{"
 
     def _initial(self, number: int) -> Value:
