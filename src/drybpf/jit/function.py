@@ -116,6 +116,7 @@ class FunctionText(Text):
         self.copies = Copies(self)
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
+        self.ways_out: dict[str, None] = {}  # the functions that hand the run over
         self.uses_lookup = False
         self.inlined: dict[Function[...], None] = {}  # restricted functions that it calls
         self.stores: dict[int, Value] = {}  # entries of the table of stores that it reads
@@ -184,6 +185,8 @@ class FunctionText(Text):
                 self._emit_block(first)
         for cold in self.exits:
             cold()
+        for function in self.ways_out:
+            self._emit_way_out(function)
         self.lines[prologue:prologue] = self._load_stores()
         self.lines.append("}")
         return self.lines
@@ -212,6 +215,7 @@ class FunctionText(Text):
             self.line(f"%r{number} = alloca i64")
             self.line(f"store i64 {self._initial(number)}, ptr %r{number}")
         self.line("%fuel = alloca i64")
+        self.line("%out = alloca i64")
         self.line("store i64 %fuel0, ptr %fuel")
         outermost = isinstance(self.begin, tuple) and not self.options.tail
         depth = "0" if outermost else "%level"
@@ -374,19 +378,27 @@ class FunctionText(Text):
         Where `pc` is a fuel point, what was charged there is given back.  `function` is `leave` or,
         for want of fuel, `spent`, which does the same: so they are told apart after optimisation.
         """
-        fuel = self.value("load i64, ptr %fuel")
         if refund:
-            fuel = self.value(f"add i64 {fuel}, {refund}")
-        registers = [
-            cache.get(number) or self.value(f"load i64, ptr %r{number}") for number in range(10)
-        ]
+            fuel = self.value("load i64, ptr %fuel")
+            self.line(f"store i64 {self.value(f'add i64 {fuel}, {refund}')}, ptr %fuel")
+        for number, value in cache.items():
+            self.line(f"store i64 {value}, ptr %r{number}")
+        if self.options.counting and uncounted:
+            self.line(f"call void @count(ptr %st, i64 {-uncounted})")
+        self.line(f"store i64 {pc}, ptr %out")
+        self.line(f"br label %out.{function}")
+        self.ways_out[function] = None
+
+    def _emit_way_out(self, function: str) -> None:
+        """What all that leave in one way have in common."""
+        self.label(f"out.{function}")
+        pc, fuel = self.value("load i64, ptr %out"), self.value("load i64, ptr %fuel")
+        registers = [self.value(f"load i64, ptr %r{number}") for number in range(10)]
         if not self.escapes:
             self.line(
                 f"call void @llvm.memcpy.p0.p0.i64(ptr align 8 %home, ptr align 8 %frame, "
                 f"i64 {FRAME_SIZE}, i1 false)"
             )
-        if self.options.counting and uncounted:
-            self.line(f"call void @count(ptr %st, i64 {-uncounted})")
         values = ", ".join(f"i64 {value}" for value in (fuel, *registers, "%top"))
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
         self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
@@ -402,7 +414,8 @@ class FunctionText(Text):
     ) -> None:
         """Go on where a condition holds, else leave at `pc`."""
         inside, outside = f"ok{len(self.lines)}", f"{name}{len(self.lines)}"
-        cache, uncounted, refund = dict(self.cache), self.behind, self.refund
+        cache = {number: self.cache[number] for number in sorted(self.dirty)}
+        uncounted, refund = self.behind, self.refund
         self.line(f"br i1 {condition}, label %{inside}, label %{outside}{LIKELY}")
 
         def cold() -> None:
