@@ -119,6 +119,7 @@ class FunctionText(Text):
         self.ways_out: dict[str, None] = {}  # the functions that hand the run over
         self.uses_lookup = False
         self.inlined: dict[Function[...], None] = {}  # restricted functions that it calls
+        self.limits: dict[tuple[str, int], None] = {}  # that are read
         self.stores: dict[int, Value] = {}  # entries of the table of stores that it reads
         self.cache: dict[int, Value] = {}  # registers by LLVM value, within a block
         self.dirty: set[int] = set()
@@ -187,7 +188,7 @@ class FunctionText(Text):
             cold()
         for function in self.ways_out:
             self._emit_way_out(function)
-        self.lines[prologue:prologue] = self._load_stores()
+        self.lines[prologue:prologue] = [*self._load_limits(), *self._load_stores()]
         self.lines.append("}")
         return self.lines
 
@@ -231,7 +232,6 @@ class FunctionText(Text):
             self.line(f"%frame = alloca [{FRAME_SIZE} x i8], align 16")
         if self.start is None:
             self._zero_frame()
-        self._emit_limits()
         if self.options.numbered:
             place = self.value(f"getelementptr i64, ptr @env, i64 {layout.ENV_CODE}")
             self.line(f"%number = load i64, ptr {place}")
@@ -283,14 +283,24 @@ class FunctionText(Text):
             f"call void @llvm.memset.p0.i64(ptr align 8 %frame, i8 0, i64 {FRAME_SIZE}, i1 false)"
         )
 
-    def _emit_limits(self) -> None:
-        """What an offset must be below, for each size of access: 0 where nothing fits."""
-        for name in ("p", "c"):
-            self.line(f"%{name}limit1 = add i64 %{name}len, 0")
-            for size in (2, 4, 8):
-                fits = self.value(f"icmp uge i64 %{name}len, {size}")
-                limit = self.value(f"sub i64 %{name}len, {size - 1}")
-                self.line(f"%{name}limit{size} = select i1 {fits}, i64 {limit}, i64 0")
+    def limit(self, buffer: str, size: int) -> Value:
+        """What an offset must be below, for an access of 1, 2, 4 or 8 bytes: 0 if none fits.
+
+        `buffer` is "p" for the packet or "c" for the context.
+        """
+        self.limits[buffer, size] = None
+        return f"%{buffer}limit{size}" if size > 1 else f"%{buffer}len"
+
+    def _load_limits(self) -> list[str]:
+        """The prologue's lines for the limits that are read somewhere."""
+        lines = []
+        for buffer, size in self.limits:
+            if size > 1:
+                name, length = f"%{buffer}limit{size}", f"%{buffer}len"
+                lines.append(f"  {name}.f = icmp uge i64 {length}, {size}")
+                lines.append(f"  {name}.l = sub i64 {length}, {size - 1}")
+                lines.append(f"  {name} = select i1 {name}.f, i64 {name}.l, i64 0")
+        return lines
 
     def _emit_block(self, first: int) -> None:
         self.label(self.copies.label(first))
