@@ -65,7 +65,7 @@ def _within(
     f: FunctionText, pc: int, address: Value, start: Value | int, limit: Value, host: Value
 ) -> Value:
     offset = f.value(f"sub i64 {address}, {start}")
-    f.leave_unless(f.value(f"icmp ult i64 {offset}, {limit}"), pc)
+    f.within(f.value(f"icmp ult i64 {offset}, {limit}"), pc)
     return f.value(f"getelementptr i8, ptr {host}, i64 {offset}")
 
 
@@ -108,7 +108,7 @@ def _in_compared_packet(f: FunctionText, pc: int, address: Value, size: int) -> 
     near = f.value(f"icmp ule i64 {offset}, {SLOT_SIZE}")
     end = f.value(f"add i64 {offset}, {size}")
     below = f.value(f"icmp ule i64 {end}, %plen")
-    f.leave_unless(f.value(f"and i1 {near}, {below}"), pc)
+    f.within(f.value(f"and i1 {near}, {below}"), pc)
     return f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
 
 
@@ -119,7 +119,7 @@ def _in_moving_packet(f: FunctionText, pc: int, address: Value, size: int) -> Va
     end = f.value(f"add i64 {address}, {size}")
     below = f.value(f"icmp ule i64 {end}, {packet_place(f, 'data_end')}")
     inside = f.value(f"and i1 {behind}, {below}")
-    f.leave_unless(f.value(f"and i1 {near}, {inside}"), pc)
+    f.within(f.value(f"and i1 {near}, {inside}"), pc)
     return _in_moving_buffer(f, address)
 
 
@@ -190,7 +190,7 @@ def _in_store(
         below = f.value(f"icmp ult i64 {offset}, {store.length}")
         inner = f.value(f"and i64 {offset}, {store.mask}")
         inside = f.value(f"and i1 {below}, {f.value(f'icmp ule i64 {inner}, {store.room - size}')}")
-    f.leave_unless(inside, pc)
+    f.within(inside, pc)
     return f.value(f"getelementptr i8, ptr {host}, i64 {offset}")
 
 

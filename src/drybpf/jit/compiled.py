@@ -167,8 +167,14 @@ def _describe() -> str:
 class Jit:
     """One program on one kind of hook, compiled when it is first run."""
 
-    def __init__(self, code: Code, shape: Shape, space: Space | None = None) -> None:
-        """Prepare; nothing is compiled yet.  Raises `CompileError` where it is too large."""
+    def __init__(
+        self, code: Code, shape: Shape, space: Space | None = None, *, paranoid: bool = False
+    ) -> None:
+        """Prepare; nothing is compiled yet.  Raises `CompileError` where it is too large.
+
+        `paranoid` code checks what the guards of loops stand for; a run ends in a `RuntimeError`
+        where one was wrong.
+        """
         if len(code) > MAX_INSTRUCTIONS:
             raise CompileError(
                 f"{len(code)} instructions are more than the {MAX_INSTRUCTIONS} that are compiled"
@@ -176,6 +182,7 @@ class Jit:
         if next(structure.check(code), None) is not None:
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape, self.space = code, shape, space or Space()
+        self.paranoid = paranoid
         self.stats = Stats()
         self._variants: dict[tuple[bool, int | None, bool], Variant] = {}
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
@@ -229,7 +236,13 @@ class Jit:
             self._lookups = self.stats.lookups
         variant = self._variants.get((counting, start, tail))
         if variant is None:
-            choices = replace(self._choices, lookups=self._lookups, counting=counting, start=start)
+            choices = replace(
+                self._choices,
+                lookups=self._lookups,
+                counting=counting,
+                start=start,
+                paranoid=self.paranoid,
+            )
             if tail:
                 moving = bool(self.shape.headroom)
                 choices = replace(choices, tail=True, numbered=True, moving=moving)

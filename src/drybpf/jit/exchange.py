@@ -142,6 +142,8 @@ _DECREF.restype = None
 def _take_place(words: Words, state: State, outer: Sequence[Frame] = ()) -> None:
     """Take pc, registers and the callers' records of a run that left."""
     state.pc = words[layout.PC]
+    if words[layout.REASON] == layout.WRONG:
+        raise RuntimeError(f"the guard of a loop was wrong about instruction {state.pc}")
     state.registers[:] = words[layout.REGISTERS : layout.REGISTERS + 11]
     frames = list(outer)
     for depth in range(len(frames), words[layout.DEPTH]):

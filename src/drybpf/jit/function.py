@@ -23,10 +23,14 @@ from drybpf.isa.semantics import (
     STORES,
 )
 from drybpf.jit import layout
+from drybpf.jit.copies import BARRIER, Copies
+from drybpf.jit.guard import Bounds
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
 from drybpf.jit.surroundings import NOWHERE, Surroundings
 from drybpf.memory import (
+    CONTEXT,
+    DATA,
     FRAME_SIZE,
     FRAME_STRIDE,
     PACKET,
@@ -76,6 +80,8 @@ class Options:
     protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
     tail: bool = False  # whether it is entered by a tail call
     numbered: bool = False  # whether several programs may take part in a run
+    paranoid: bool = False  # whether what guards stand for is checked all the same
+    hoists: bool = True  # whether loops are versioned
     lowered: Mapping[int, Lowering] = field(
         default_factory=dict
     )  # helpers with a form of their own
@@ -108,6 +114,9 @@ class FunctionText(Text):
         self.begin, self.natives = begin, natives
         self.start = begin if isinstance(begin, int) else None
         self.leaders = self._find_leaders()
+        self.blocks = self._find_blocks()
+        self.block = entry  # the current one
+        self.copies = Copies(self)
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.uses_lookup = False
@@ -128,6 +137,14 @@ class FunctionText(Text):
                 leaders.update(following)
         points = self.code.fuel.keys() & self.guesses.keys()
         return leaders | points
+
+    def _find_blocks(self) -> dict[int, list[int]]:
+        """The slots of each block that is reached, by the first."""
+        firsts = [pc for pc in self.reached if pc in self.leaders]
+        return {
+            first: [pc for pc in range(first, last) if pc in self.guesses and self.code.slots[pc]]
+            for first, last in zip(firsts, [*firsts[1:], len(self.code)], strict=True)
+        }
 
     @cached_property
     def escapes(self) -> bool:
@@ -156,6 +173,30 @@ class FunctionText(Text):
             return None
         return guess.region
 
+    def is_bounded(self, region: int) -> bool:
+        """Whether guards can stand for the checks of a region: not where it holds values apart."""
+        store = self.options.around.store_at(region)
+        return region < DATA or (store is not None and store.mask == -1)
+
+    def bounds(self, region: int) -> Bounds:
+        """Where a region lies: what the guards of loops demand of accesses guessed to be in it."""
+        if region == PACKET and self.options.moving:
+            low, high = (self.value(f"load i64, ptr %p.{name}") for name in ("low", "high"))
+            return Bounds(low, self.value(f"sub i64 {high}, {low}"))
+        if region == PACKET:
+            return Bounds(self.options.packet_address, "%plimit1")
+        if region == CONTEXT:
+            return Bounds(CONTEXT, self.options.context_length or "%climit1")
+        store = self.options.around.store_at(region) if region >= DATA else None
+        if store is not None:
+            return Bounds(store.start, store.length)
+        return Bounds("%low", FRAME_SIZE)
+
+    def changes_limits(self, instruction: Instruction) -> bool:
+        """Whether an instruction may change what `bounds` gives."""
+        calls = instruction.row is not None and instruction.row.semantics.startswith("call")
+        return calls and self.options.moving
+
     # The function
 
     def emit(self) -> list[str]:
@@ -164,11 +205,10 @@ class FunctionText(Text):
         self.label("entry")
         self._emit_prologue()
         prologue = len(self.lines)
-        blocks = [pc for pc in self.reached if pc in self.leaders]
-        self.line(f"br label %b{self.entry if self.start is None else self.start}")
-        for index, first in enumerate(blocks):
-            last = blocks[index + 1] if index + 1 < len(blocks) else len(self.code)
-            self._emit_block(first, last)
+        self.copies.begin(self.entry if self.start is None else self.start)
+        for copy in self.copies:
+            for first in copy.blocks:
+                self._emit_block(first)
         for cold in self.exits:
             cold()
         self.lines[prologue:prologue] = self._load_stores()
@@ -273,10 +313,12 @@ class FunctionText(Text):
                 limit = self.value(f"sub i64 %{name}len, {size - 1}")
                 self.line(f"%{name}limit{size} = select i1 {fits}, i64 {limit}, i64 0")
 
-    def _emit_block(self, first: int, last: int) -> None:
-        self.label(f"b{first}")
+    def _emit_block(self, first: int) -> None:
+        self.label(self.copies.label(first))
+        if self.copies.is_plain(first):
+            self.line(BARRIER)
         self.cache, self.dirty = {}, set()
-        pcs = [pc for pc in range(first, last) if pc in self.guesses and self.code.slots[pc]]
+        self.block, pcs = first, self.blocks[first]
         self.refund = self.code.fuel.get(first, 0)
         if self.refund:
             self._charge(first, self.refund)
@@ -293,25 +335,33 @@ class FunctionText(Text):
 
     def _charge(self, pc: int, cost: int) -> None:
         before = self.value("load i64, ptr %fuel")
-        enough = self.value(f"icmp sge i64 {before}, {cost}")
         charged = self.value(f"sub i64 {before}, {cost}")
         self.line(f"store i64 {charged}, ptr %fuel")
-        self.line(f"br i1 {enough}, label %paid{pc}, label %broke{pc}{LIKELY}")
+        paid = pc in self.copies.paid
+        if paid and not self.options.paranoid:
+            return
+        enough = self.value(f"icmp sge i64 {charged}, 0")
+        name = len(self.lines)
+        self.line(f"br i1 {enough}, label %paid{name}, label %broke{name}{LIKELY}")
 
         def cold() -> None:
             """Leave with nothing charged."""
-            self.label(f"broke{pc}")
-            self.leave(pc, {}, 0, cost, "spent")
+            self.label(f"broke{name}")
+            self.leave(pc, {}, 0, cost, "wrong" if paid else "spent")
 
         self.exits.append(cold)
-        self.label(f"paid{pc}")
+        self.label(f"paid{name}")
 
     def _close(self, pc: int) -> None:
         """End a block that control leaves by falling into the next."""
         instruction = self.code.slots[pc]
         if instruction and instruction.row and instruction.row.flow == "next":
             self.flush()
-            self.line(f"br label %b{pc + instruction.slots}")
+            self.line(f"br label %{self.to(pc + instruction.slots)}")
+
+    def to(self, target: int) -> str:
+        """The label that control goes to from the current block, on its way to a slot."""
+        return self.copies.to(self.block, target)
 
     # Registers
 
@@ -366,7 +416,15 @@ class FunctionText(Text):
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
         self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
 
-    def leave_unless(self, condition: Value, pc: int, name: str = "out") -> None:
+    def within(self, condition: Value, pc: int) -> None:
+        """Go on where an access lies in the region guessed, else leave; nothing where proved."""
+        proved = pc in self.copies.proved
+        if not proved or self.options.paranoid:
+            self.leave_unless(condition, pc, function="wrong" if proved else "leave")
+
+    def leave_unless(
+        self, condition: Value, pc: int, name: str = "out", function: str = "leave"
+    ) -> None:
         """Go on where a condition holds, else leave at `pc`."""
         inside, outside = f"ok{len(self.lines)}", f"{name}{len(self.lines)}"
         cache, uncounted, refund = dict(self.cache), self.behind, self.refund
@@ -374,7 +432,7 @@ class FunctionText(Text):
 
         def cold() -> None:
             self.label(outside)
-            self.leave(pc, cache, uncounted, refund)
+            self.leave(pc, cache, uncounted, refund, function)
 
         self.exits.append(cold)
         self.label(inside)

@@ -61,12 +61,12 @@ def _branch(f: FunctionText, pc: int, instruction: Instruction) -> None:
     holds = lower(f, f.get(instruction.dst), _source(f, instruction))
     target = flow.target(pc, instruction)
     f.flush()
-    f.line(f"br i1 {holds}, label %b{target}, label %b{pc + 1}")
+    f.line(f"br i1 {holds}, label %{f.to(target or 0)}, label %{f.to(pc + 1)}")
 
 
 def _jump(f: FunctionText, pc: int, instruction: Instruction) -> None:
     f.flush()
-    f.line(f"br label %b{flow.target(pc, instruction)}")
+    f.line(f"br label %{f.to(flow.target(pc, instruction) or 0)}")
 
 
 def _exit(f: FunctionText, _pc: int, _instruction: Instruction) -> None:

@@ -46,6 +46,7 @@ PENDING_RESULT = 2  # a helper returned what only the interpreter can take
 
 BAD_OFFSETS = 3  # a batch's offsets leave its data
 SMALL_SCRATCH = 4  # a packet does not fit into the batch's scratch
+WRONG = 5  # what the guard of a loop stands for failed: a bug, found in paranoid mode
 
 LEFT = -(1 << 63)  # the fuel that a function returns when it left
 SLICE = 1 << 24  # the fuel that compiled code is given at once; Python looks for signals then

@@ -57,6 +57,7 @@ class Choices:
     moving: bool = False
     tail: bool = False
     numbered: bool = False
+    paranoid: bool = False
 
 
 def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Module:
@@ -113,6 +114,8 @@ def _options(shape: Shape, choices: Choices) -> Options:
         shape.protected,
         choices.tail,
         choices.numbered,
+        choices.paranoid,
+        True,
         {number: LOWERINGS[name] for number, name in choices.kernel.items()},
     )
 

@@ -25,7 +25,7 @@ class Pointer:
 
 
 Guess = Pointer | int | None  # a pointer, a constant, or unknown
-_SLOTS = range(11, 11 + 64)  # the 8-byte slots of the frame stand behind the registers
+SLOTS = range(11, 11 + 64)  # the 8-byte slots of the frame stand behind the registers
 Guesses = tuple[Guess, ...]
 UNKNOWN: Guesses = (None,) * (11 + 64)
 
@@ -150,7 +150,7 @@ class Analysis:
         if base.region == CONTEXT and (offset, size) in self._facts.packet_pointers:
             return Pointer(PACKET)
         slot = 11 + offset // 8 + 64
-        if base.region == STACK and size == 8 and offset % 8 == 0 and slot in _SLOTS:
+        if base.region == STACK and size == 8 and offset % 8 == 0 and slot in SLOTS:
             return state[slot]
         return None
 
@@ -162,10 +162,10 @@ class Analysis:
         size = STORES[row.semantics if row else ""]
         offset = base.offset + instruction.offset
         for slot in {11 + offset // 8 + 64, 11 + (offset + size - 1) // 8 + 64}:
-            if slot in _SLOTS:
+            if slot in SLOTS:
                 changed[slot] = None
         slot = 11 + offset // 8 + 64
-        if size == 8 and offset % 8 == 0 and slot in _SLOTS:
+        if size == 8 and offset % 8 == 0 and slot in SLOTS:
             register = row is not None and "src" in row.operands
             changed[slot] = state[instruction.src] if register else instruction.imm & M64
 

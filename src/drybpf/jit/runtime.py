@@ -37,6 +37,7 @@ declare i64 @llvm.bswap.i64(i64)
 declare void @llvm.assume(i1)
 declare void @leave(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @spent(ptr, i64, i64, i64, {ELEVEN}) cold
+declare void @wrong(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64, i64) cold
 @env = external global i64
 declare ptr @lookup(ptr, i64, i64, i64, i64)
@@ -90,6 +91,12 @@ define void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinli
 }
 define void @spent(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinline cold {
   call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
+  ret void
+}
+define void @wrong(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinline cold {
+  call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
+  %pr = getelementptr i64, ptr %st, i64 {REASON}
+  store i64 {WRONG}, ptr %pr
   ret void
 }
 define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3, i64 %w4,

@@ -125,7 +125,9 @@ class BloomFilter(Keyless):
     def snapshot(self) -> dict[int, bytes]:
         """The bits that are set, as bytes that are not zero by their offset, 64 at a time."""
         begin, end = self._words[layout.INDEX], self._words[layout.INDEX_MASK] // 8 + 1
-        blocks = ((at, bytes(self.storage[begin + at : begin + at + 64])) for at in range(0, end, 64))
+        blocks = (
+            (at, bytes(self.storage[begin + at : begin + at + 64])) for at in range(0, end, 64)
+        )
         return {at: block for at, block in blocks if any(block)}
 
     def restore(self, snapshot: dict[int, bytes]) -> None:

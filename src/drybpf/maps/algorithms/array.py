@@ -23,7 +23,7 @@ def lookup(m: int, key: int, cpu: int) -> int:
     """The offset of a value in the value area, or NOTHING."""
     index = load32(key)
     between = load64(m + CPU_STRIDE)
-    if index >= load64(m + MAX_ENTRIES) or between and cpu >= load64(m + CPUS):
+    if index >= load64(m + MAX_ENTRIES) or (between and cpu >= load64(m + CPUS)):
         return NOTHING
     return index * load64(m + STRIDE) + cpu * between
 
