@@ -26,7 +26,7 @@ class Placed(Protocol):
     region: Region | None
 
     @property
-    def values(self) -> Values:
+    def store(self) -> Values:
         """What programs may see of it."""
 
     def enter(self, space: Space) -> None:
@@ -102,7 +102,7 @@ class Space:
             return new.handle
         new.handle = HANDLES + 1 + len(self._maps)
         self._maps[new.handle] = new
-        values = new.values
+        values = new.store
         if memoryview(values.buffer).nbytes:
             new.region = self.add(
                 new.definition.name,

@@ -144,5 +144,3 @@ class ArrayMap(PerCpu, Map):
     def _describe(self) -> str:
         count = f"{self.definition.max_entries} values of {self.definition.value_size} bytes"
         return count + (f" on {self.cpus} CPUs" if self.percpu else "")
-
-

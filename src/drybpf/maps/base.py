@@ -150,7 +150,7 @@ class Map:
         return self._storage.address
 
     @property
-    def values(self) -> MapValues:
+    def store(self) -> MapValues:
         """The bytes of the values as programs see them; empty where they see none."""
         begin, stride = self._words.get(layout.VALUES, 0), self._words.get(layout.STRIDE, 0)
         size = self._visible() if begin else 0

@@ -50,9 +50,7 @@ def interpreted(storage: Storage, kind: MapType, tell: Callable[[], None]) -> di
 
     A call takes numbers and buffers; a buffer is passed as the address of its bytes.
     """
-    return {
-        name: partial(_call, storage, operation(kind, name), tell) for name in OPERATIONS
-    }
+    return {name: partial(_call, storage, operation(kind, name), tell) for name in OPERATIONS}
 
 
 def _call(

@@ -29,7 +29,7 @@ class Keyless(PerCpu):
     def _visible(self) -> int:
         return 0
 
-    def push(self, value: Any, *, replace: bool = False) -> None:  # noqa: ANN401 (as codecs show it)
+    def push(self, value: Any, *, replace: bool = False) -> None:  # noqa: ANN401 (codecs know)
         """Put a value in; `replace` lets the oldest go where there is no room.
 
         Raises `MapError` with E2BIG where the map is full.
@@ -125,7 +125,9 @@ class BloomFilter(Keyless):
     def snapshot(self) -> dict[int, bytes]:
         """The bits that are set, as bytes that are not zero by their offset, 64 at a time."""
         begin, end = self._words[layout.INDEX], self._words[layout.INDEX_MASK] // 8 + 1
-        blocks = ((at, bytes(self.storage[begin + at : begin + at + 64])) for at in range(0, end, 64))
+        blocks = (
+            (at, bytes(self.storage[begin + at : begin + at + 64])) for at in range(0, end, 64)
+        )
         return {at: block for at, block in blocks if any(block)}
 
     def restore(self, snapshot: dict[int, bytes]) -> None:
@@ -142,4 +144,5 @@ class BloomFilter(Keyless):
         self.restore(contents)
 
     def _describe(self) -> str:
-        return f"{self._storage.word(layout.COUNT)} values added, made for {self.definition.max_entries}"
+        count = self._storage.word(layout.COUNT)
+        return f"{count} values added, made for {self.definition.max_entries}"

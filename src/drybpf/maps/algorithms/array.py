@@ -23,7 +23,7 @@ def lookup(m: int, key: int, cpu: int) -> int:
     """The offset of a value in the value area, or NOTHING."""
     index = load32(key)
     between = load64(m + CPU_STRIDE)
-    if index >= load64(m + MAX_ENTRIES) or between and cpu >= load64(m + CPUS):
+    if index >= load64(m + MAX_ENTRIES) or (between and cpu >= load64(m + CPUS)):
         return NOTHING
     return index * load64(m + STRIDE) + cpu * between
 
@@ -49,9 +49,7 @@ def lookup_of_cpu(
 
 
 @restricted
-def update(
-    m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PERCPU: int
-) -> int:
+def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PERCPU: int) -> int:
     """Put a value, on an array of per-CPU values that of one CPU: 0 or -errno."""
     if not PERCPU:
         flags = flags & ~LOCK

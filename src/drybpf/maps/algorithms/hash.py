@@ -109,9 +109,7 @@ def lookup_here(
     if OF_CPU and cpu >= CPU_COUNT:
         return NOTHING
     code = hashed(key, KEY, 0)
-    entry = find_entry(
-        key, KEY, code, m + AT_INDEX, SLOTS - 1, m + AT_KEYS, BETWEEN_KEYS, ENTRIES
-    )
+    entry = find_entry(key, KEY, code, m + AT_INDEX, SLOTS - 1, m + AT_KEYS, BETWEEN_KEYS, ENTRIES)
     if entry == NOTHING:
         return NOTHING
     if AT_MARKS:
@@ -140,6 +138,7 @@ def evict(m: int, epoch: int) -> int:
         if load64(m + TAIL) != entry + 1:
             code = withdraw(m, entry)
             append(m, entry, code)
+    return 0
 
 
 @restricted
