@@ -15,7 +15,7 @@ from drybpf.maps import layout as header
 from drybpf.native.restricted import Function
 from drybpf.state import MAX_TAIL_CALLS
 
-ENOENT = 2
+ENOENT, E2BIG = 2, 7
 NONE = str(-1)  # the offset that a look-up gives where there is no value
 
 
@@ -123,14 +123,19 @@ def _tail_call(f: FunctionText, pc: int) -> Value | None:
     count = f.value(f"load i64, ptr {calls}")
     few = f.value(f"icmp ult i64 {count}, {MAX_TAIL_CALLS}")
     inside = f.value(f"icmp ult i64 {index}, {shape.max_entries}")
-    f.line(f"br i1 {f.value(f'and i1 {few}, {inside}')}, label %slot{name}, label %fail{name}")
+    before = f"%tail{name}"
+    f.line(f"br label {before}")
+    f.label(f"tail{name}")
+    f.line(f"br i1 {inside}, label %slot{name}, label %fail{name}")
     f.label(f"slot{name}")
     storage = f.store_entry(shape.entry)
     slots = f.value(f"getelementptr i8, ptr {storage}, i64 {shape.programs}")
     slot = f.value(f"getelementptr i64, ptr {slots}, i64 {index}")
     number = f.value(f"load i64, ptr {slot}")
     filled = f.value(f"icmp ne i64 {number}, 0")
-    f.line(f"br i1 {filled}, label %call{name}, label %fail{name}")
+    f.line(f"br i1 {filled}, label %full{name}, label %fail{name}")
+    f.label(f"full{name}")
+    f.line(f"br i1 {few}, label %call{name}, label %fail{name}")
     f.label(f"call{name}")
     place = f.value(f"getelementptr ptr, ptr {_pointer(f, layout.PROGRAMS)}, i64 {number}")
     function = f.value(f"load ptr, ptr {place}")
@@ -141,7 +146,8 @@ def _tail_call(f: FunctionText, pc: int) -> Value | None:
     pair = f.value(f"call {RESULT} {function}({PASSED}, i64 %depth, i64 {fuel})")
     f.line(f"ret {RESULT} {pair}")
     f.label(f"fail{name}")
-    return str(-ENOENT)
+    ways = f"[{-ENOENT}, {before}], [{-ENOENT}, %slot{name}], [{-E2BIG}, %full{name}]"
+    return f.value(f"phi i64 {ways}")
 
 
 def _pointer(f: FunctionText, word: int) -> Value:

@@ -115,7 +115,9 @@ class MapHolder(Holder):
         if wanted is not None and (reason := mismatch(wanted, value.definition)):
             raise ValueError(f"{value.name} does not fit into {self.name}: {reason}")
         if isinstance(value, MapHolder):
-            raise ValueError(f"{value.name} holds maps itself, and cannot be held by {self.name}")
+            raise ValueError(  # noqa: TRY004 (a map, but not one for here)
+                f"{value.name} holds maps itself, and cannot be held by {self.name}"
+            )
         if self.space is not None:
             self.space.add_map(value)
         return (value.handle << 32 | self._number(value)).to_bytes(WORD, "little")

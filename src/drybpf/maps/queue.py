@@ -29,7 +29,7 @@ class Keyless(PerCpu):
     def _visible(self) -> int:
         return 0
 
-    def push(self, value: Any, *, replace: bool = False) -> None:  # noqa: ANN401 (as codecs show it)
+    def push(self, value: Any, *, replace: bool = False) -> None:  # noqa: ANN401 (codecs know)
         """Put a value in; `replace` lets the oldest go where there is no room.
 
         Raises `MapError` with E2BIG where the map is full.
@@ -144,4 +144,5 @@ class BloomFilter(Keyless):
         self.restore(contents)
 
     def _describe(self) -> str:
-        return f"{self._storage.word(layout.COUNT)} values added, made for {self.definition.max_entries}"
+        count = self._storage.word(layout.COUNT)
+        return f"{count} values added, made for {self.definition.max_entries}"
