@@ -10,6 +10,7 @@ import drybpf
 from drybpf import EbpfVmNoData, ObjectError, Program, ProgramType, load
 from drybpf.engine import Runner
 from drybpf.hooks import Raw
+from drybpf.space import Space
 from support import FIREWALL, fixture
 
 
@@ -63,7 +64,7 @@ def test_a_machine_without_program_or_compiled_code() -> None:
 
 def test_auto_interprets_what_is_too_large_and_says_so() -> None:
     code = drybpf.Code(drybpf.assemble("mov r0, 1\n" * 20_001 + "exit"))
-    runner = Runner(code, Raw.shape)
+    runner = Runner(code, Raw.shape, Space())
     program = Program(code)
     assert [program() for _ in range(4)] == [1] * 4
     assert [runner.compiles("auto") for _ in range(4)] == [False] * 4

@@ -14,7 +14,7 @@ Within the stack, frame d of a run has 512 bytes above a gap of 512, and r10 is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -152,6 +152,7 @@ class Memory:
     def __init__(self, shared: Mapping[int, list[Region]] = MappingProxyType({})) -> None:
         """Begin with a stack of one zeroed frame, and with the regions of a space, by slot."""
         self._shared = shared
+        self.changed: Callable[[], None] | None = None  # is told when regions come, go or move
         self._slots: dict[int, list[Region]] = dict(shared)
         self._stack = memoryview(bytearray(MAX_FRAMES * FRAME_STRIDE))
         self._slots[STACK >> SLOT_BITS] = []
@@ -170,8 +171,24 @@ class Memory:
                 if not apart and region.start + region.length > other.start:
                     message = f"{region.name} overlaps {other.name}"
                     raise ValueError(message)
-            self._slots.setdefault(slot, []).append(region)
+            self._slots[slot] = [*self._slots.get(slot, ()), region]
+        self._tell()
         return region
+
+    def unmap(self, region: Region) -> None:
+        """Take a region away.  Raises `ValueError` where it is not mapped."""
+        found = False
+        for slot, regions in self._slots.items():
+            if region in regions:
+                self._slots[slot] = [other for other in regions if other is not region]
+                found = True
+        if not found:
+            raise ValueError(f"{region.name} is not mapped")
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.changed is not None:
+            self.changed()
 
     def regions(self) -> Iterator[Region]:
         """Yield each region once, by address."""

@@ -59,7 +59,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._verified = False
         self._bound = False  # whether it is known how compiled code can be called
         self._direct: tuple[Callable[[Buffer], int], object] | None = None
-        self._runner = Runner(code, self.hook.shape)
+        self._runner = Runner(code, self.hook.shape, self.space)
 
     def __init_subclass__(cls) -> None:
         """Have a subclass that is called in the same way called as fast."""

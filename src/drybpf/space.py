@@ -6,16 +6,19 @@ they are added, so that all addresses are the same in every process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
+from drybpf.code import Code
 from drybpf.memory import DATA, HANDLES, SLOT_BITS, Region
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from drybpf.maps.definition import MapDefinition
+    from drybpf.native.restricted import Function
 
 
 class Placed(Protocol):
@@ -26,7 +29,21 @@ class Placed(Protocol):
     region: Region | None
 
     @property
-    def values(self) -> Values:
+    def storage(self) -> memoryview:
+        """All its bytes (`maps.layout`)."""
+
+    @property
+    def address(self) -> int:
+        """The host address of its storage."""
+
+    def attach_native(self) -> bool:
+        """Let compiled code call its operations; whether that is possible."""
+
+    def inline_lookup(self) -> Function[...] | None:
+        """Its look-up, `(storage, key, cpu)`, for compiled code to inline; None if not worth it."""
+
+    @property
+    def store(self) -> Values:
         """What programs may see of it."""
 
     def enter(self, space: Space) -> None:
@@ -57,6 +74,9 @@ class Values(Protocol):
         """Whether programs may write."""
 
 
+MAX_PROGRAMS = (1 << 16) - 1
+
+
 class Space:
     """The stores and maps of some programs.  It only grows."""
 
@@ -66,13 +86,40 @@ class Space:
             0  # of the run at hand: what was deleted in it is not used again before the next
         )
         self._next = DATA
+        self._stores: list[Region] = []
         self._slots: dict[int, list[Region]] = {}
         self._maps: dict[int, Placed] = {}
+        self._codes: list[Code] = []
+        self._numbers: dict[Code, int] = {}
+        self.runners: WeakValueDictionary[Code, Any] = WeakValueDictionary()  # who runs a code
+        self.compiled: dict[object, Any] = {}  # what the compiler keeps for the space
+
+    def number(self, code: Code) -> int:
+        """The number of a program's code, from 1: what program arrays hold.
+
+        Raises `ValueError` beyond `MAX_PROGRAMS`.
+        """
+        number = self._numbers.get(code)
+        if number is None:
+            if len(self._codes) >= MAX_PROGRAMS:
+                raise ValueError(f"a space holds at most {MAX_PROGRAMS} programs")
+            self._codes.append(code)
+            number = self._numbers[code] = len(self._codes)
+        return number
+
+    def code(self, number: int) -> Code:
+        """The code of a number."""
+        return self._codes[number - 1]
 
     @property
     def slots(self) -> Mapping[int, list[Region]]:
         """The regions by each slot of the address space that they take."""
         return MappingProxyType(self._slots)
+
+    @property
+    def stores(self) -> Sequence[Region]:
+        """The data sections and the values of maps, in the order of their addresses."""
+        return self._stores
 
     @property
     def maps(self) -> Mapping[int, Placed]:
@@ -89,7 +136,16 @@ class Space:
         for slot in range(first, first + count):
             self._slots[slot] = [region]
         self._next += count << SLOT_BITS
+        self._stores.append(region)
         return region
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without who runs or compiled the programs."""
+        return {**self.__dict__, "runners": None, "compiled": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickle; nobody has run anything yet."""
+        self.__dict__.update(state, runners=WeakValueDictionary())
 
     def add_map(self, new: Placed) -> int:
         """Give a map its handle and its values their place; a map that is here keeps them.
@@ -102,7 +158,7 @@ class Space:
             return new.handle
         new.handle = HANDLES + 1 + len(self._maps)
         self._maps[new.handle] = new
-        values = new.values
+        values = new.store
         if memoryview(values.buffer).nbytes:
             new.region = self.add(
                 new.definition.name,

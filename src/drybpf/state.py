@@ -21,6 +21,7 @@ from drybpf.space import Space
 UNLIMITED = (1 << 63) - 1  # the fuel of a run without a budget
 FINISHED = -1  # the pc of a run that has ended
 DEFAULT_BUDGET = 10_000_000  # instructions
+MAX_TAIL_CALLS = 33  # of one run, the kernel's MAX_TAIL_CALL_CNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,6 @@ class State:
     cpu: int = 0
     tail_calls: int = 0
     records: list[object] = field(default_factory=list)  # what was done to the world, in order
-    moved: Callable[[], None] | None = None  # is told when the packet has moved
 
     @property
     def finished(self) -> bool:
@@ -125,8 +125,8 @@ class State:
         for offset, size, kind in self.shape.context or ():
             if context is not None and kind in values:
                 context.data[offset : offset + size] = values[kind].to_bytes(size, "little")
-        if self.moved is not None:
-            self.moved()
+        if self.memory.changed is not None:
+            self.memory.changed()
 
     def enter(
         self,

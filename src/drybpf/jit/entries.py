@@ -11,11 +11,6 @@ from drybpf.jit.function import PASSED
 from drybpf.jit.runtime import fill, runtime
 from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
 
-# Words of @env.  The last counts the calls that wait in this code for Python: it must not be freed.
-ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER, ENV_INSIDE = range(5)
-ENV_WORDS = 5
-
-
 _RUN = """
 define ptr @run(ptr %self, ptr %arg) {
   %st = call ptr @PyLong_AsVoidPtr(ptr %arg)
@@ -101,7 +96,7 @@ define ptr @call(ptr %self, ptr %arg) {
   %st = alloca [{WORDS} x i64], align 16
   %stk = alloca [{STACK_BYTES} x i8], align 16
   {SCRATCH_ALLOCA}
-  %regions = alloca [8 x i64], align 16
+  %regions = alloca [12 x i64], align 16
   %rc = call i32 @PyObject_GetBuffer(ptr %arg, ptr %buffer, i32 0)
   %bad = icmp ne i32 %rc, 0
   br i1 %bad, label %refused, label %open, !prof !1
@@ -114,6 +109,8 @@ open:
   %pe = getelementptr i64, ptr %st, i64 {REASON}
   store i64 0, ptr %pe
   store i64 0, ptr %st
+  %pcode = getelementptr i64, ptr %st, i64 {CODE}
+  store i64 0, ptr %pcode
   %long = icmp ugt i64 %plen, {LONGEST}
   br i1 %long, label %strange, label %fits, !prof !1
 fits:
@@ -339,10 +336,6 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
         "PASSED": PASSED,
         "LONGEST": _longest(shape),
         "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
-        "ENV_FALLBACK": ENV_FALLBACK,
-        "ENV_HELPERS": ENV_HELPERS,
-        "ENV_OTHER": ENV_OTHER,
-        "ENV_INSIDE": ENV_INSIDE,
         "CLEN": shape.context_length,
         "CONTEXT_SETUP": _context_setup(shape),
         "REGION_SETUP": _region_setup(shape, "%regions") if lookups else "",
@@ -418,8 +411,9 @@ def _context_setup(shape: Shape) -> str:
 
 
 def _region_setup(shape: Shape, table: str) -> str:
-    words = [shape.packet_address, "%plen", "%pkt", 1]
-    words += [CONTEXT, shape.context_length, "%ctx", int(shape.context_writable)]
+    words = [shape.packet_address, "%plen", "%pkt", 1, -1, "%plen"]
+    writable = int(shape.context_writable and not shape.protected)
+    words += [CONTEXT, shape.context_length, "%ctx", writable, -1, shape.context_length]
     lines = []
     for index, word in enumerate(words):
         kind = "ptr" if word in ("%pkt", "%ctx") else "i64"
@@ -438,4 +432,6 @@ _BATCH_REGIONS = """%rgp = getelementptr i64, ptr %st, i64 {REGIONS}
   %rg1 = getelementptr i64, ptr %rgt, i64 1
   store i64 %plen, ptr %rg1
   %rg2 = getelementptr i64, ptr %rgt, i64 2
-  store ptr %pkt, ptr %rg2"""
+  store ptr %pkt, ptr %rg2
+  %rg5 = getelementptr i64, ptr %rgt, i64 5
+  store i64 %plen, ptr %rg5"""

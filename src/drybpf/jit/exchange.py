@@ -9,6 +9,7 @@ from drybpf.batch import PacketBatch, Verdicts
 from drybpf.entry import Shape
 from drybpf.helpers.native import NativeHelper
 from drybpf.jit import layout
+from drybpf.jit.surroundings import host_table
 from drybpf.memory import CONTEXT, FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES, SLOT_BITS, STACK, Memory
 from drybpf.native.buffer import host_address
 from drybpf.state import Context, Frame, State
@@ -38,14 +39,26 @@ class NativeContext(Context):
 class Exchange:
     """The words of one run, and all that they point at."""
 
-    def __init__(self, state: State, helpers: Sequence[int]) -> None:
-        """Make the words of a run that has not begun."""
-        self.state = state
+    def __init__(self, state: State, helpers: Sequence[int], *, moving: bool = False) -> None:
+        """Make the words of a run; `moving` is for code that lets the packet's ends move."""
+        self.state, self._moving = state, moving
         self.outer = list(state.frames)  # of the callers of the function that is entered
         self.words: Words = _WORDS()
         self.address = ctypes.addressof(self.words)
-        words = self.words
-        words[layout.STACK] = host_address(state.memory.stack)
+        self.words[layout.STACK] = host_address(state.memory.stack)
+        stores = host_table(state.space)
+        self.words[layout.STORES] = ctypes.addressof(stores)
+        self.words[layout.CPU], self.words[layout.EPOCH] = state.cpu, state.space.epoch
+        self.words[layout.TAIL_CALLS] = state.tail_calls
+        self._keep: list[object] = [stores]
+        self._regions: object = None
+        self._show_memory()
+        state.memory.changed = self._show_memory
+        self._prepare_helpers(helpers)
+
+    def _show_memory(self) -> None:
+        """Put the regions into the words as they are now: the packet, the context, the table."""
+        state, words = self.state, self.words
         begin, end = state.packet
         regions = [
             region
@@ -55,7 +68,8 @@ class Exchange:
         table = (ctypes.c_uint64 * (layout.REGION_WORDS * len(regions)))()
         for index, region in enumerate(regions):
             host = host_address(region.data)
-            entry = region.start, region.length, host, int(region.writable)
+            writable = int(region.writable and not region.protected)
+            entry = region.start, region.length, host, writable, region.mask & M64, region.room
             for place, word in enumerate(entry, index * layout.REGION_WORDS):
                 table[place] = word
             if region.start == begin:
@@ -64,8 +78,11 @@ class Exchange:
                 words[layout.CONTEXT], words[layout.CONTEXT_LENGTH] = host, region.length
         words[layout.REGIONS] = ctypes.addressof(table)
         words[layout.REGION_COUNT] = len(regions)
-        self._keep: list[object] = [table, regions]
-        self._prepare_helpers(helpers)
+        self._regions = table, regions
+        frame = state.memory.packet_frame
+        if self._moving and frame is not None:
+            words[layout.PACKET] = host_address(frame.buffer)
+            words[layout.LOW], words[layout.BEGIN], words[layout.HIGH] = frame.start, begin, end
 
     def _prepare_helpers(self, numbers: Sequence[int]) -> None:
         state, words = self.state, self.words
@@ -82,6 +99,10 @@ class Exchange:
         words[layout.FUEL], words[layout.DEPTH] = fuel, len(state.frames)
         for number, value in enumerate(state.registers):
             words[layout.REGISTERS + number] = value
+
+    def end(self) -> None:
+        """The run is no longer in compiled code."""
+        self.state.memory.changed = None
 
     def take_back(self) -> None:
         """Put what compiled code left behind into the state."""
@@ -121,13 +142,18 @@ _DECREF.restype = None
 def _take_place(words: Words, state: State, outer: Sequence[Frame] = ()) -> None:
     """Take pc, registers and the callers' records of a run that left."""
     state.pc = words[layout.PC]
+    if words[layout.REASON] == layout.WRONG:
+        raise RuntimeError(f"the guard of a loop was wrong about instruction {state.pc}")
     state.registers[:] = words[layout.REGISTERS : layout.REGISTERS + 11]
     frames = list(outer)
     for depth in range(len(frames), words[layout.DEPTH]):
         place = layout.FRAMES + depth * layout.FRAME_WORDS
-        return_pc, *saved = words[place : place + layout.FRAME_WORDS]
-        frames.append(Frame(state.code, return_pc, tuple(saved)))
+        return_pc, *saved, number = words[place : place + layout.FRAME_WORDS]
+        code = state.space.code(number) if number else state.code
+        frames.append(Frame(code, return_pc, tuple(saved)))
     state.frames[:] = frames
+    if words[layout.CODE]:
+        state.code = state.space.code(words[layout.CODE])
 
 
 def adopt(state: State, address: int, given: int) -> int:
@@ -164,9 +190,10 @@ class BatchExchange:
         context = bytes(shape.context_length)
         # The packet's entry is kept up to date by compiled code.
         table = (ctypes.c_uint64 * (2 * layout.REGION_WORDS))()
-        table[0], table[3] = shape.packet_address, 1
+        table[0], table[3], table[4] = shape.packet_address, 1, M64
         inside = self.address + 8 * layout.CONTEXT_BYTES
-        table[4:8] = [CONTEXT, len(context), inside, int(shape.context_writable)]
+        writable = int(shape.context_writable and not shape.protected)
+        table[6:12] = [CONTEXT, len(context), inside, writable, M64, len(context)]
         self._keep = verdicts, stack, table
         for word, value in {
             layout.STACK: ctypes.addressof(stack),

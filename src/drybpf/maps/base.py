@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 
 MAX_CPUS = 4096
 MAX_ENTRIES = (1 << 32) - 1
+READ_ONLY = frozenset(
+    {
+        MapType.DEVMAP,
+        MapType.DEVMAP_HASH,
+        MapType.CPUMAP,
+        MapType.XSKMAP,
+        MapType.SOCKMAP,
+        MapType.SOCKHASH,
+        MapType.CGROUP_ARRAY,
+        MapType.REUSEPORT_SOCKARRAY,
+        MapType.STACK_TRACE,
+    }
+)  # programs may look at the values, but not write them
 WARM = 1000  # operations run in CPython by all maps before it is worth while to load LLVM
 
 _SIGN, _MODULUS = 1 << 63, 1 << 64
@@ -73,7 +86,8 @@ class Map:
         for name in ("key_size", "value_size", "max_entries", "flags"):
             if not 0 <= getattr(definition, name) <= MAX_ENTRIES:
                 raise ValueError(f"{name} {getattr(definition, name)} has no 32 bits")
-        self.definition, self.cpus = definition, cpus
+        self.definition, self.cpus = self._completed(definition, cpus), cpus
+        definition = self.definition
         self.handle = 0  # in its space
         self.space: Space | None = None
         self._region: Region | None = None
@@ -98,6 +112,11 @@ class Map:
         )
 
     # What a class says of its maps.
+
+    @staticmethod
+    def _completed(definition: MapDefinition, cpus: int) -> MapDefinition:  # noqa: ARG004 (some use it)
+        """The definition with what the kernel fills in where it says 0."""
+        return definition
 
     def _check(self) -> None:
         """Raise `ValueError` for sizes and counts that the kernel refuses."""
@@ -131,11 +150,12 @@ class Map:
         return self._storage.address
 
     @property
-    def values(self) -> MapValues:
+    def store(self) -> MapValues:
         """The bytes of the values as programs see them; empty where they see none."""
         begin, stride = self._words.get(layout.VALUES, 0), self._words.get(layout.STRIDE, 0)
-        size = self._visible() if stride else 0
-        writable = not self.definition.flags & MapFlag.RDONLY_PROG
+        size = self._visible() if begin else 0
+        d = self.definition
+        writable = not d.flags & MapFlag.RDONLY_PROG and d.type not in READ_ONLY
         buffer = self.storage[begin : begin + size]
         return MapValues(buffer, stride, self.definition.value_size, writable)
 
@@ -218,9 +238,12 @@ class Map:
             self._check_size("value", value, self.definition.value_size)
         return self._take("peek", value)
 
+    def _signed_call(self, operation: str, *arguments: Any) -> int:  # noqa: ANN401 (as the operation has)
+        return _signed(self._operate[operation](*arguments))
+
     def _take(self, operation: str, value: bytes | None = None) -> tuple[int, bytes]:
         room = bytearray(self.definition.value_size if value is None else value)
-        return _signed(self._operate[operation](room)), bytes(room)
+        return self._signed_call(operation, room), bytes(room)
 
     def keys_in_order(self) -> list[bytes]:
         """The keys in the order in which `bpf_for_each_map_elem` meets them."""

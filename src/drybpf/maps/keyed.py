@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from errno import E2BIG, ENOENT
+from dataclasses import replace
+from errno import E2BIG, ENOENT, ENOSPC
 from typing import TYPE_CHECKING, Any
 
 from drybpf.errors import MapError
 from drybpf.maps import layout
 from drybpf.maps.algorithms import hash as algorithms
-from drybpf.maps.definition import MapType
+from drybpf.maps.definition import MapDefinition, MapType
 from drybpf.maps.percpu import PerCpu
 from drybpf.maps.storage import Areas
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
 MAX_SIZE = (4 << 20) - 64  # of a key and its value, in bytes: the most that the kernel allocates
 MAX_ENTRIES = 1 << 27
+STORAGE_ENTRIES = 1 << 16
+_STORAGES = (
+    MapType.SK_STORAGE,
+    MapType.INODE_STORAGE,
+    MapType.TASK_STORAGE,
+    MapType.CGRP_STORAGE,
+    MapType.CGROUP_STORAGE,
+    MapType.PERCPU_CGROUP_STORAGE,
+)
 _SPARE, _SPARE_BYTES = 4096, 64 << 20  # entries, and bytes, for values of deleted entries
 
 
@@ -70,7 +80,7 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
     def __delitem__(self, key: Any) -> None:  # noqa: ANN401 (as above)
         """Take a key out; `KeyError` where it is not there."""
         self._check_writable()
-        result = self.delete_element(self._packed_key(key), self.epoch)
+        result = self._signed_call("drop", self._packed_key(key), self.epoch)
         if result == -ENOENT:
             raise KeyError(key)
         if result:
@@ -122,13 +132,13 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
         return data
 
     def _set(self, key: bytes, values: list[bytes]) -> None:
-        result = self.update_element(key, values[0], 0, 0, self.epoch)
-        if result == -E2BIG:
-            raise MapError(E2BIG, f"{self.name} is full ({self.definition.max_entries} entries)")
+        result = self._signed_call("put", key, values[0], 0, 0, self.epoch)
+        if result in (-E2BIG, -ENOSPC):
+            raise MapError(-result, f"{self.name} is full ({self.definition.max_entries} entries)")
         if result:
             raise self._refuse(-result)
         if len(values) > 1:
-            self._put(self._find(key), values)
+            self._put(self._operate["exact"](key, 0), values)
 
     def snapshot(self) -> dict[Any, Any]:
         """A dict; keys that are lists become tuples."""
@@ -152,14 +162,27 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
 
 
 class HashMap(KeyedMap):
-    """A hash map, plain or per CPU, with LRU eviction or without."""
+    """A hash map, plain or per CPU, with LRU eviction or without; devices and sockets by key.
+
+    Storage that the kernel attaches to sockets, inodes, tasks or cgroups is one by their number.
+    """
 
     TYPES = (
         MapType.HASH,
         MapType.PERCPU_HASH,
         MapType.LRU_HASH,
         MapType.LRU_PERCPU_HASH,
+        MapType.DEVMAP_HASH,
+        MapType.SOCKHASH,
+        *_STORAGES,
     )
+
+    @staticmethod
+    def _completed(definition: MapDefinition, _: int) -> MapDefinition:
+        """A storage grows with what it is attached to."""
+        if definition.type in _STORAGES and not definition.max_entries:
+            return replace(definition, max_entries=STORAGE_ENTRIES)
+        return definition
 
     @property
     def lru(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drybpf.maps.algorithms.errno import E2BIG, EEXIST, EINVAL, EXIST, LOCK, NOEXIST
+from drybpf.maps.algorithms.errno import E2BIG, EEXIST, EINVAL, ENOENT, EXIST, LOCK, NOEXIST
 from drybpf.maps.algorithms.words import copy, zero
 from drybpf.maps.layout import (
     COUNT,
@@ -23,7 +23,7 @@ def lookup(m: int, key: int, cpu: int) -> int:
     """The offset of a value in the value area, or NOTHING."""
     index = load32(key)
     between = load64(m + CPU_STRIDE)
-    if index >= load64(m + MAX_ENTRIES) or between and cpu >= load64(m + CPUS):
+    if index >= load64(m + MAX_ENTRIES) or (between and cpu >= load64(m + CPUS)):
         return NOTHING
     return index * load64(m + STRIDE) + cpu * between
 
@@ -84,17 +84,22 @@ def lookup_filled(m: int, key: int, cpu: int) -> int:
 
 
 @restricted
-def fill(m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, ONLY: int) -> int:
-    """Fill an entry; flags up to ONLY are allowed."""
+def fill(
+    m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, MOST: int, EMPTY: int
+) -> int:
+    """Fill an entry; flags up to MOST are allowed.  With EMPTY, an empty entry does not exist."""
     index = load32(key)
-    if flags > ONLY:
+    if flags > MOST:
         return -EINVAL
     if index >= load64(m + MAX_ENTRIES):
         return -E2BIG
-    if flags == NOEXIST:
-        return -EEXIST
-    copy(m + load64(m + VALUES) + index * load64(m + STRIDE), value, load64(m + VALUE_SIZE))
     place = m + load64(m + MARKS) + index
+    there = load8(place) or not EMPTY
+    if flags == NOEXIST and there:
+        return -EEXIST
+    if flags == EXIST and not there:
+        return -ENOENT
+    copy(m + load64(m + VALUES) + index * load64(m + STRIDE), value, load64(m + VALUE_SIZE))
     if not load8(place):
         store8(place, 1)
         store64(m + COUNT, load64(m + COUNT) + 1)
