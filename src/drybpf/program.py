@@ -10,6 +10,7 @@ from drybpf.asm import assemble, disassemble
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.engine import Engine, Runner, check_engine
+from drybpf.entry import FieldValue
 from drybpf.helpers import Helpers
 from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
@@ -186,7 +187,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         budget: int | None = -1,
         registers: Mapping[int, int] | None = None,
         trace: Trace | None = None,
-        **fields: int,
+        **fields: FieldValue,
     ) -> Result:
         """Run on a packet and tell all that came of it, the exact number of instructions included.
 
@@ -224,7 +225,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         *,
         budget: int | None = -1,
         registers: Mapping[int, int] | None = None,
-        **fields: int,
+        **fields: FieldValue,
     ) -> State:
         """The state of a run that has not begun, for an engine or a debugger to go on from."""
         self._ensure_verified()
