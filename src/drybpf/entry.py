@@ -29,6 +29,12 @@ class Shape:
     private_packet: bool = False
     headroom: int = 0  # bytes before the packet in a buffer of its own
     buffer_size: int = 0  # the least size of such a buffer
+    derived: bool = False  # whether the context at entry depends on more than `context` says
+
+    @property
+    def plain(self) -> bool:
+        """Whether a packet is all that compiled code needs to enter by itself."""
+        return not self.derived and (self.context is not None or self.r1 != "context")
 
 
 NO_SHAPE = Shape(0, "zero", "zero")
@@ -170,7 +176,7 @@ class Layout(Mapping[str, Field]):
 
 def _layout(name: str, size: int, fields: tuple[Field, ...]) -> Layout:
     layout = Layout(name, size, "")
-    layout._fields = {field.name: field for field in fields}  # noqa: SLF001 (making it anew)
+    layout._fields = {field.name: field for field in fields}
     return layout
 
 

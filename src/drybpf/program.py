@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from drybpf import verifier
+from drybpf import interpreter, verifier
 from drybpf.asm import assemble, disassemble
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.engine import Engine, Runner, check_engine
 from drybpf.entry import FieldValue
-from drybpf.helpers import Helpers
+from drybpf.helpers import Helpers, timers
 from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
 from drybpf.interpreter import Trace
@@ -52,7 +52,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """
         self.code = code
         self.hook = hook or Raw()
-        self.helpers = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
+        own = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
+        self.helpers = self.hook.helpers(own)
         self.host = host or Host()
         self.space = space or Space()
         self._budget = check_budget(budget)
@@ -197,7 +198,15 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         chosen = check_engine(engine or self.engine)
         state = self.state(packet, budget=budget, registers=registers, **fields)
         value = self._runner.run(state, chosen, counting=True, trace=trace)
-        return Result.of(state, self.hook.action(value))
+        return Result.of(state, self.hook.action(value), self.hook.fields(state))
+
+    def run_timers(self) -> tuple[Result, ...]:
+        """Run the callbacks of the timers that are due by the host's clock, the earliest first.
+
+        Timers belong to the maps of the program's space; nothing else lets them fire.
+        """
+        ended = timers.fire(self.space, self.host, interpreter.run)
+        return tuple(Result.of(state, None) for state in ended)
 
     def run_batch(
         self, packets: object, *, on_fault: Literal["raise", "record"] = "raise"

@@ -30,9 +30,9 @@ def tail_call(context: Context, _skb: int, handle: int, index: int, *_: int) -> 
     return Enter(program.code)
 
 
-def loop(context: Context, times: int, function: int, argument: int, flags: int, *_: int) -> (
-    int | Invoke
-):
+def loop(
+    context: Context, times: int, function: int, argument: int, flags: int, *_: int
+) -> int | Invoke:
     """Call `function(index, argument)` so many times, or until it gives other than 0.
 
     The result is the number of calls.
@@ -83,7 +83,9 @@ def _visit(
         start = context.memory.add("key", keys[place], writable=False).start
         value = walked.region.start + offset  # type: ignore[attr-defined]
 
-        def then(after: Context, result: int, place: int = place, start: int = start) -> int | Invoke:
+        def then(
+            after: Context, result: int, place: int = place, start: int = start
+        ) -> int | Invoke:
             region = after.memory.dynamic(start)
             if region is not None:
                 after.memory.unmap(region)

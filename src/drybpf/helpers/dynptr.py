@@ -64,9 +64,7 @@ def read_dynptr(context: Context, dynptr: Dynptr, offset: int, length: int) -> b
     return context.read(dynptr.data + dynptr.offset + offset, length)
 
 
-def write_dynptr(
-    context: Context, dynptr: Dynptr, offset: int, data: bytes, flags: int = 0
-) -> int:
+def write_dynptr(context: Context, dynptr: Dynptr, offset: int, data: bytes, flags: int = 0) -> int:
     """Change bytes of a dynptr, which lie within it; 0 or a negative error."""
     if dynptr.kind == SKB:
         return store_bytes(context, dynptr.offset + offset, data, flags)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from types import MappingProxyType
 
 from drybpf.errors import UnknownHelper
 from drybpf.helpers.kfuncs import KFUNCS, kfunc_name
 from drybpf.helpers.table import ROWS, Row
 from drybpf.state import Context, Helper, HelperResult
 
-_MOVERS = frozenset(  # what may change the packet's ends or place
-    "xdp_adjust_head xdp_adjust_tail xdp_adjust_meta skb_change_head skb_change_tail "
-    "skb_change_proto skb_adjust_room skb_vlan_push skb_vlan_pop skb_pull_data "
-    "msg_pull_data msg_push_data msg_pop_data lwt_push_encap bpf_xdp_pull_data".split()
-)
+_MOVERS = """
+    xdp_adjust_head xdp_adjust_tail xdp_adjust_meta skb_change_head skb_change_tail
+    skb_change_proto skb_adjust_room skb_vlan_push skb_vlan_pop skb_pull_data
+    msg_pull_data msg_push_data msg_pop_data lwt_push_encap bpf_xdp_pull_data
+"""  # what may change the packet's ends or place
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +38,54 @@ class KernelHelper:
         return self.call(*arguments)
 
 
+class KernelTable(Mapping[int, KernelHelper]):
+    """The simulated helpers and kfuncs of one program type, None for those of all."""
+
+    def __init__(self, program_type: str | None) -> None:
+        """Find them in the tables; their modules are imported when they are asked for."""
+        self.program_type = program_type
+        self._rows = {
+            row.number: row
+            for row in (*ROWS.values(), *KFUNCS.values())
+            if row.module and (program_type is None or row.exists_for(program_type))
+        }
+        self._made: dict[int, KernelHelper] = {}
+
+    def __getitem__(self, number: int) -> KernelHelper:
+        """The helper of a number."""
+        made = self._made.get(number)
+        if made is None:
+            made = self._made[number] = _helper(self._rows[number])
+        return made
+
+    def __contains__(self, number: object) -> bool:
+        """Whether a helper is simulated."""
+        return number in self._rows
+
+    def __iter__(self) -> Iterator[int]:
+        """The numbers."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._rows)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the type; the table is the same in every process."""
+        return kernel_helpers, (self.program_type,)
+
+
 @cache
-def kernel_helpers(program_type: str | None = None) -> Mapping[int, KernelHelper]:
+def kernel_helpers(program_type: str | None = None) -> KernelTable:
     """The simulated helpers and kfuncs of a program type, such as `xdp`; None for all of them."""
-    rows = [
-        row
-        for row in ROWS.values()
-        if row.module and (program_type is None or row.exists_for(program_type))
-    ]
-    rows += [row for row in KFUNCS.values() if row.module]
-    return MappingProxyType({row.number: _helper(row) for row in rows})
+    return KernelTable(program_type)
 
 
 @cache
 def _helper(row: Row) -> KernelHelper:
     module = import_module(f"drybpf.helpers.{row.module}")
     call: Helper = getattr(module, row.name)
-    return KernelHelper(row.number, row.name, call, row.name in _MOVERS, row.name)
+    return KernelHelper(row.number, row.name, call, row.name in _MOVERS.split(), row.name)
 
 
 def describe_missing(number: int, program_type: str = "") -> str:
@@ -78,5 +108,5 @@ def _remedy(which: object) -> str:
 
 def missing(context: Context, *_: int) -> HelperResult:
     """What a call of a helper that is not there does: it faults, by name."""
-    program_type = context.state.hook.program_type if context.state.hook is not None else ""
+    program_type = context.state.hook.program_type
     raise UnknownHelper(context.number, describe_missing(context.number, program_type))

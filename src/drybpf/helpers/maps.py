@@ -48,7 +48,9 @@ def map_update_elem(
 def map_delete_elem(context: Context, handle: int, key: int, *_: int) -> int:
     """Delete a key; 0 or a negative error.  The value's memory stays valid for the run."""
     changed = map_of(context, handle)
-    result: int = changed.delete_element(context.read(key, changed.definition.key_size), _epoch(context))
+    result: int = changed.delete_element(
+        context.read(key, changed.definition.key_size), _epoch(context)
+    )
     return result
 
 

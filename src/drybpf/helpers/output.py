@@ -5,8 +5,8 @@ from __future__ import annotations
 from drybpf.helpers.arguments import M32, map_of, refuse, u32
 from drybpf.helpers.dynptr import (
     MOST,
-    Dynptr,
     RINGBUF,
+    Dynptr,
     clear_dynptr,
     load_dynptr,
     store_dynptr,
@@ -19,10 +19,9 @@ _CURRENT_CPU = M32  # BPF_F_CURRENT_CPU
 _LENGTH_SHIFT = 32  # of the packet bytes in the flags: BPF_F_CTXLEN_MASK
 _LENGTH_MASK = 0xFFFFF << _LENGTH_SHIFT
 _WAKEUPS = 3  # BPF_RB_NO_WAKEUP and BPF_RB_FORCE_WAKEUP
-_PACKETS = frozenset(  # whose samples can end with bytes of the packet
-    "xdp sched_cls sched_act socket_filter cgroup_skb lwt_in lwt_out lwt_xmit lwt_seg6local "
-    "sk_skb".split()
-)
+_PACKETS = """
+    xdp sched_cls sched_act socket_filter cgroup_skb lwt_in lwt_out lwt_xmit lwt_seg6local sk_skb
+"""  # the types of programs whose samples can end with bytes of the packet
 
 
 def perf_event_output(
@@ -32,27 +31,21 @@ def perf_event_output(
 
     The upper half of the flags is the number of the packet's bytes to append.
     """
-    packets = context.state.hook.program_type in _PACKETS
+    packets = context.state.hook.program_type in _PACKETS.split()
     return _perf_output(context, handle, flags, context.read(data, size), packets=packets)
 
 
-def skb_output(
-    context: Context, _skb: int, handle: int, flags: int, data: int, size: int
-) -> int:
+def skb_output(context: Context, _skb: int, handle: int, flags: int, data: int, size: int) -> int:
     """Send a sample and bytes of a packet that a traced function was given."""
     return _perf_output(context, handle, flags, context.read(data, size), packets=True)
 
 
-def xdp_output(
-    context: Context, _xdp: int, handle: int, flags: int, data: int, size: int
-) -> int:
+def xdp_output(context: Context, _xdp: int, handle: int, flags: int, data: int, size: int) -> int:
     """Send a sample and bytes of a packet that a traced function was given."""
     return _perf_output(context, handle, flags, context.read(data, size), packets=True)
 
 
-def _perf_output(
-    context: Context, handle: int, flags: int, data: bytes, *, packets: bool
-) -> int:
+def _perf_output(context: Context, handle: int, flags: int, data: bytes, *, packets: bool) -> int:
     buffers = map_of(context, handle)
     if flags & ~(M32 | (_LENGTH_MASK if packets else 0)):
         return -EINVAL
@@ -71,9 +64,7 @@ def _perf_output(
     return 0
 
 
-def ringbuf_output(
-    context: Context, handle: int, data: int, size: int, flags: int, *_: int
-) -> int:
+def ringbuf_output(context: Context, handle: int, data: int, size: int, flags: int, *_: int) -> int:
     """Copy a sample into a ring buffer; 0, -EINVAL or -EAGAIN where it is full."""
     ring, sample = map_of(context, handle), context.read(data, size)
     if flags & ~_WAKEUPS:

@@ -42,9 +42,7 @@ def trace_printk(
     return _trace(context, text, size, (first, second, third))
 
 
-def trace_vprintk(
-    context: Context, text: int, size: int, data: int, length: int, *_: int
-) -> int:
+def trace_vprintk(context: Context, text: int, size: int, data: int, length: int, *_: int) -> int:
     """Print arguments from an array of 8-byte numbers; the number of characters, or an error."""
     arguments = _array(context, data, length)
     return -EINVAL if arguments is None else _trace(context, text, size, arguments)
@@ -59,9 +57,7 @@ def _trace(context: Context, text: int, size: int, arguments: Sequence[int]) -> 
     return len(printed)
 
 
-def snprintf(
-    context: Context, to: int, room: int, text: int, data: int, length: int
-) -> int:
+def snprintf(context: Context, to: int, room: int, text: int, data: int, length: int) -> int:
     """Print into memory, cut to its size; the size that would do, its zero byte included."""
     context.memory.check(to, u32(room), write=True)
     arguments = _array(context, data, length)
@@ -76,9 +72,7 @@ def snprintf(
     return len(printed) + 1
 
 
-def seq_printf(
-    context: Context, _file: int, text: int, size: int, data: int, length: int
-) -> int:
+def seq_printf(context: Context, _file: int, text: int, size: int, data: int, length: int) -> int:
     """Print into what an iterator's reader gets; 0 or a negative error."""
     arguments = _array(context, data, length)
     if arguments is None:
@@ -103,9 +97,7 @@ def _array(context: Context, data: int, length: int) -> tuple[int, ...] | None:
     if length % 8 or length > 8 * _MOST_ARGUMENTS or (length and not data):
         return None
     read = context.read(data, length)
-    return tuple(
-        int.from_bytes(read[begin : begin + 8], "little") for begin in range(0, length, 8)
-    )
+    return tuple(int.from_bytes(read[begin : begin + 8], "little") for begin in range(0, length, 8))
 
 
 def _format(context: Context, text: bytes, arguments: Sequence[int]) -> bytes:

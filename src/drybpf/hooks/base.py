@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from drybpf.entry import NO_LAYOUT, FieldValue, Layout, Shape
+from drybpf.helpers import Helpers
+from drybpf.helpers.kernel import kernel_helpers, missing
 from drybpf.memory import CONTEXT, PACKET, PacketFrame, Region
 from drybpf.state import State
 
@@ -39,6 +41,12 @@ class Hook(ABC):
         """What r0 means to the hook; None where it has no verdicts."""
         del value
         return None
+
+    def helpers(self, own: Helpers) -> Helpers:
+        """The helpers of a program here: its own, then those that the kernel has for the hook."""
+        if not self.program_type:
+            return own
+        return own.over(kernel_helpers(self.program_type), missing)
 
     def fields(self, state: State) -> dict[str, int | tuple[int, ...]]:
         """The context's fields by name, as a run has left them."""

@@ -28,8 +28,13 @@ class ContextHook(Hook):
     headroom = 0
     verdicts: type[IntEnum] | None = None
 
-    def __init__(self, name: str, program_type: str, layout: Layout) -> None:
-        """Describe the hook of a program type."""
+    def __init__(
+        self, name: str, program_type: str, layout: Layout, *, derived: bool = False
+    ) -> None:
+        """Describe the hook of a program type.
+
+        `derived` says that the context depends on the bytes of the packet.
+        """
         self.name, self.program_type, self.layout = name, program_type, layout
         self._names = {name: name for name in layout} | dict(self.aliases)
         self.private_packet = bool(self.packet_size)
@@ -38,13 +43,14 @@ class ContextHook(Hook):
             self.packet_address,
             "context",
             "zero",
-            context=self.constants(),
+            context=layout.shape,
             context_length=layout.size,
             context_writable=layout.writable,
             protected=layout.protected if layout.writable else (),
             private_packet=self.private_packet,
             headroom=self.headroom,
             buffer_size=self.packet_size,
+            derived=derived,
         )
         self._template = bytearray(layout.size)
         for field in layout.values():
@@ -56,10 +62,6 @@ class ContextHook(Hook):
             if isinstance(field.source, str)
         )
 
-    def constants(self) -> tuple[tuple[int, int, str | int], ...] | None:
-        """The context at entry as data; None where it depends on the packet's bytes."""
-        return self.layout.shape
-
     def enter(self, state: State, packet: Buffer = b"", **fields: FieldValue) -> None:
         """Map the packet and the context."""
         region = self.map_packet(state, packet, self.packet_address)
@@ -68,7 +70,9 @@ class ContextHook(Hook):
         values = {"data": begin, "data_end": end, "data_meta": begin, "length": end - begin}
         for low, high, size, source in self._moving:
             context[low:high] = values[source].to_bytes(size, "little")
-        self.derive(context, region)
+        unknown = sorted(name for name in fields if name not in self._names)
+        if unknown:
+            raise TypeError(f"{self.name} has no {', '.join(unknown)}")
         for name, value in fields.items():
             self._set(context, name, value)
         self.finish(state, context)
@@ -83,22 +87,18 @@ class ContextHook(Hook):
             )
         )
         state.registers[1] = CONTEXT
-        state.hook = self.hook_state()
-
-    def derive(self, context: bytearray, packet: Region) -> None:
-        """Set the fields that follow from the packet's bytes; nothing by default."""
+        state.hook = self.hook_state(state)
 
     def finish(self, state: State, context: bytearray) -> None:
         """Complete a context, after the caller's fields have been set; nothing by default."""
 
-    def hook_state(self) -> HookState:
+    def hook_state(self, state: State) -> HookState:
         """What a run keeps beside its context."""
+        del state
         return HookState(self.program_type, self.layout)
 
     def _set(self, context: bytearray, name: str, value: FieldValue) -> None:
-        field = self.layout.get(self._names.get(name, ""))
-        if field is None:
-            raise TypeError(f"{self.name} has no {name}")
+        field = self.layout[self._names[name]]
         if field.source in PACKET_FIELDS:
             raise TypeError(f"{name} follows from the packet")
         context[field.offset : field.end] = field.pack(value)

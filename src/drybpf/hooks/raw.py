@@ -51,7 +51,9 @@ class Metadata(Hook):
         """Map the packet alone; the buffer is mapped by `enter_with`."""
         self.enter_with(state, packet, b"", **fields)
 
-    def enter_with(self, state: State, packet: Buffer, metadata: Buffer, **fields: FieldValue) -> None:
+    def enter_with(
+        self, state: State, packet: Buffer, metadata: Buffer, **fields: FieldValue
+    ) -> None:
         """Map the packet and the metadata buffer."""
         _refuse(fields)
         self.map_packet(state, packet)
