@@ -85,6 +85,7 @@ class Space:
         self.epoch = (
             0  # of the run at hand: what was deleted in it is not used again before the next
         )
+        self.timers: dict[int, object] = {}  # by guest address, for the helpers of timers
         self._next = DATA
         self._stores: list[Region] = []
         self._slots: dict[int, list[Region]] = {}

@@ -79,7 +79,7 @@ class Variant:
             numbers = " ".join(map(str, self.module.helpers)).encode()
             cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
         front = _entry_points(shape, code.may_write, self.module.lookups)
-        fixed = shape.context is not None or shape.r1 != "context"
+        fixed = shape.plain
         plain = fixed and not choices.moving and not choices.around.stores and not choices.numbered
         exports = ["run", "repeat", "enter", *(["call", "vectorcall", "batch"] if plain else [])]
         self.env = (ctypes.c_uint64 * layout.ENV_WORDS)()

@@ -79,13 +79,15 @@ def bind(
             _call(code, pc, found.number)
         else:
             obstacles.append(Obstacle(pc, found))
-            number = private.obstacle(found)
-            for slot in range(pc, pc + (2 if code[pc * SLOT_SIZE] == LDDW else 1)):
-                _call(code, slot, number)
+    obstacles += [Obstacle(pc, reason) for pc, reason in linked.broken.items()]
+    for obstacle in obstacles:
+        width = 2 if code[obstacle.pc * SLOT_SIZE] == LDDW else 1
+        for slot in range(obstacle.pc, obstacle.pc + width):
+            _call(code, slot, private.obstacle(obstacle.reason))
     bound = Code(
         code, name=linked.name, functions=linked.functions, lines=linked.lines, references=values
     )
-    return Bound(bound, tuple(obstacles))
+    return Bound(bound, tuple(sorted(obstacles, key=lambda obstacle: obstacle.pc)))
 
 
 def _load(code: bytearray, pc: int, found: Value) -> None:

@@ -13,7 +13,7 @@ from drybpf.maps import Map, MapDefinition
 from drybpf.objects.binding import bind
 from drybpf.objects.data import Data, Section
 from drybpf.objects.externs import KCONFIG
-from drybpf.objects.loader import ObjectFile, ProgramTypes, read_object
+from drybpf.objects.loader import BtfSource, ObjectFile, ProgramTypes, read_object
 from drybpf.objects.map_sources import MapSource
 from drybpf.objects.namespace import Namespace
 from drybpf.objects.options import option_source
@@ -243,6 +243,7 @@ def load(
     maps: Mapping[str, Map] | None = None,
     kconfig: Mapping[str, object] | None = None,
     kfuncs: Mapping[str, Helper] | None = None,
+    btf: BtfSource = None,
 ) -> Object:
     """Load an object file from its path or its bytes, with its programs ready to run.
 
@@ -250,13 +251,15 @@ def load(
     programs, or types by the names of programs or sections.  `maps` are used in place of the
     object's own of these names; maps of another object go with its `space`, in which maps that
     are pinned by name are shared by themselves.  `kconfig` gives the kernel's options, `kfuncs`
-    Python functions for the kernel's by name, called as helpers are.
+    Python functions for the kernel's by name, called as helpers are.  `btf` are the types that
+    CO-RE makes the programs fit: a file, its bytes, or `"kernel"` for the running kernel's; None
+    are the object's own.
 
     Raises `ObjectError` where the file cannot be read or is malformed, `ValueError` for a name
     that is not there or a map or value that does not fit.
     """
     return Object(
-        read_object(source, types=types),
+        read_object(source, types=types, btf=btf),
         helpers=helpers,
         host=host,
         space=space,

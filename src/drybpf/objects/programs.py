@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import MappingProxyType
 
-from drybpf import verifier
+from drybpf import hooks, verifier
 from drybpf.asm import format_instruction
 from drybpf.errors import Finding, ObjectError, VerifierError
 from drybpf.helpers import Helpers
-from drybpf.hooks import Hook, Raw, Xdp
+from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
 from drybpf.objects.binding import Bound, bind
 from drybpf.objects.linker import LinkedProgram
@@ -21,7 +21,7 @@ from drybpf.space import Space
 HOOKS = MappingProxyType(
     {
         ProgramType.UNSPEC: Raw(),  # a section that names no type: a function on memory
-        ProgramType.XDP: Xdp(),
+        **{ProgramType[name.upper()]: hook for name, hook in hooks.HOOKS.items()},
     }
 )
 
