@@ -48,9 +48,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """The helper that a call calls."""
+    """The helper that a call calls; `missing` says why there is none unless a user gives it."""
 
     number: int
+    missing: str = ""
 
 
 Found = Value | Number | str  # a str says why there is nothing
@@ -77,6 +78,8 @@ def bind(
             _load(code, pc, found)
         elif isinstance(found, Number):
             _call(code, pc, found.number)
+            if found.missing:
+                obstacles.append(Obstacle(pc, found.missing))
         else:
             obstacles.append(Obstacle(pc, found))
     obstacles += [Obstacle(pc, reason) for pc, reason in linked.broken.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from drybpf.helpers.kfuncs import KFUNCS, kfunc_number
 from drybpf.memory import FUNCTION_HANDLES
 from drybpf.objects.binding import Found, Number, Value
 from drybpf.objects.data import Section
@@ -56,7 +57,11 @@ class Resolver:
             return Number(self.private.number(name, function))
         if name in HELPER_NUMBERS:
             return Number(HELPER_NUMBERS[name])
-        return f"calls {name!r}, which nothing defines; give load(..., kfuncs={{{name!r}: …}})"
+        number = kfunc_number(name)
+        if number in KFUNCS:
+            return Number(number)
+        reason = f"calls {name!r}, which nothing defines; give load(..., kfuncs={{{name!r}: …}})"
+        return Number(number, reason)
 
     def _symbol(self, reference: Reference) -> Found:
         name = reference.symbol
