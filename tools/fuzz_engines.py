@@ -1,7 +1,8 @@
 """Compare both engines on random programs: `tools/fuzz_engines.py [--programs N] [--seed S]`.
 
 Each chunk of programs is compiled as one module and runs in a child process, so that a crash is a
-finding with its seeds.  `--whole` compiles each program as users do, and tries every way in.
+finding with its seeds.  `--whole` compiles each program as users do, and tries every way in;
+`--maps` is for programs over maps, moving packets and tail calls.
 """
 
 import argparse
@@ -29,6 +30,13 @@ for seed in range(*map(int, sys.argv[1:])):
     case.check(), case.check_slices(), case.check_entries()
 """
 
+MAPS = """
+import sys
+from map_programs import Case
+for seed in range(*map(int, sys.argv[1:])):
+    Case(seed).check()
+"""
+
 
 def main() -> None:
     """Run the chunks; exit with 1 at the first difference."""
@@ -36,8 +44,9 @@ def main() -> None:
     options.add_argument("--programs", type=int, default=1000)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--whole", action="store_true")
+    options.add_argument("--maps", action="store_true")
     given = options.parse_args()
-    script = WHOLE if given.whole else PACKED
+    script = MAPS if given.maps else WHOLE if given.whole else PACKED
     for first in range(given.seed, given.seed + given.programs, CHUNK):
         last = min(first + CHUNK, given.seed + given.programs)
         done = subprocess.run(

@@ -94,6 +94,7 @@ class Space:
         self._numbers: dict[Code, int] = {}
         self.runners: WeakValueDictionary[Code, Any] = WeakValueDictionary()  # who runs a code
         self.compiled: dict[object, Any] = {}  # what the compiler keeps for the space
+        self.helpers: set[int] = set()  # numbers of the helpers that compiled programs call
 
     def number(self, code: Code) -> int:
         """The number of a program's code, from 1: what program arrays hold.

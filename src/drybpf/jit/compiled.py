@@ -7,7 +7,7 @@ returned.  What compiled code leaves, the interpreter finishes.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -88,6 +88,14 @@ class Variant:
         self.run = self.function("run")
         self.plain = plain  # whether the hook's defaults are all that a run needs
         self.batch = self.function("batch" if plain else "run")
+
+    def helper_numbers(self, space: Space) -> Sequence[int | None]:
+        """The numbers of the helpers by their places in the table of a run."""
+        if not self.numbered:
+            return self.module.helpers
+        return [
+            n if n in space.helpers else None for n in range(max(space.helpers, default=-1) + 1)
+        ]
 
     @property
     def inside(self) -> bool:
@@ -190,9 +198,11 @@ class Jit:
         self._choices = Choices(around=self._around())  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
+        self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
 
     def _around(self) -> Surroundings:
-        return surroundings(self.space, self.code.references.values())
+        named = {i.imm64 for i in self.code.slots if i and i.second is not None and not i.src}
+        return surroundings(self.space, named.union(self.code.references.values()))
 
     def use(self, helpers: HelperTable) -> None:
         """Compile for these helpers: those in restricted Python and the kernel's are inlined."""
@@ -302,7 +312,7 @@ class Jit:
         """
         self.use(state.helpers)
         variant = self.variant()
-        exchange = Exchange(state, variant.module.helpers, moving=variant.moving)
+        exchange = Exchange(state, variant.helper_numbers(self.space), moving=variant.moving)
         exchange.put(min(state.fuel, layout.SLICE))
         exchange.words[layout.END] = times
         repeat = variant.function("repeat")

@@ -37,7 +37,7 @@ def _drive(engine: Jit, state: State, start: int | None, *, counting: bool) -> i
     tail = False
     while True:
         variant = engine.variant(counting=counting, start=start, tail=tail)
-        exchange = Exchange(state, variant.module.helpers, moving=variant.moving)
+        exchange = Exchange(state, variant.helper_numbers(engine.space), moving=variant.moving)
         tails = tails_of(engine.space, counting=counting)
         exchange.words[layout.PROGRAMS] = tails.address
         if _go(engine, variant, state, exchange):

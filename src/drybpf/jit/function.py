@@ -55,12 +55,13 @@ Emitter = Callable[["FunctionText", int, Instruction], None]
 class Lowering:
     """How a helper of the kernel's is compiled.
 
-    `pointers` are the registers that it takes addresses in.  `emit` gives r0, or None where this
-    call is none that it can do.
+    `applies` says whether compiled code can do the call at a slot, `emit` gives its r0; `pointers`
+    are the registers that it takes addresses in.
     """
 
     pointers: tuple[int, ...]
-    emit: Callable[[FunctionText, int], Value | None]
+    emit: Callable[[FunctionText, int], Value]
+    applies: Callable[[FunctionText, int], bool] = lambda _f, _pc: True
 
 
 @dataclass(frozen=True)
@@ -156,13 +157,21 @@ class FunctionText(Text):
         row = instruction.row if instruction else None
         if row is None or instruction is None:
             return False
-        if row.semantics == "call_helper" and instruction.imm & M32 in self.options.lowered:
-            lowering = self.options.lowered[instruction.imm & M32]
+        lowering = self.lowering(pc, instruction)
+        if lowering is not None:
             guesses = [self.guesses[pc][register] for register in lowering.pointers]
-            return not all(isinstance(guess, Pointer) for guess in guesses)
+            known = all(isinstance(guess, Pointer) for guess in guesses)
+            return not known or pc in self.options.lookups
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives
         return bool(_ACCESSES.get(row.semantics)) and self.region(pc, instruction) is None
+
+    def lowering(self, pc: int, instruction: Instruction) -> Lowering | None:
+        """The form that a helper's call has here, where it has one."""
+        if instruction.row is None or instruction.row.semantics != "call_helper":
+            return None
+        found = self.options.lowered.get(instruction.imm & M32)
+        return found if found is not None and found.applies(self, pc) else None
 
     def region(self, pc: int, instruction: Instruction) -> int | None:
         """The region that an access is guessed to lie in."""

@@ -125,12 +125,16 @@ def _after_call(f: FunctionText, result: Value) -> None:
 
 def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
     number = instruction.imm & M32
-    if number in f.options.lowered:
-        result = f.options.lowered[number].emit(f, pc)
-        if result is not None:
-            _after_call(f, result)
-            return
+    lowering = f.lowering(pc, instruction)
+    if lowering is not None:
+        _after_call(f, lowering.emit(f, pc))
+        return
     index = f.helpers.setdefault(number, len(f.helpers))
+    if f.options.numbered:  # several programs use one table
+        index = number
+        if number > layout.LAST_SHARED_HELPER:
+            _always_leave(f, pc, instruction)
+            return
     if number in f.natives:
         _after_call(f, _call_native(f, f.natives[number], index))
         return
