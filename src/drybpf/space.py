@@ -133,21 +133,37 @@ class Space:
     ) -> Region:
         """Place a buffer at the next free slot."""
         region = Region(name, self._next, buffer, writable=writable, stride=stride, size=size)
-        first = self._next >> SLOT_BITS
+        return self._place(region)
+
+    def _place(self, region: Region) -> Region:
+        first = region.start >> SLOT_BITS
         count = max(1, -(-region.length >> SLOT_BITS))
         for slot in range(first, first + count):
             self._slots[slot] = [region]
-        self._next += count << SLOT_BITS
+        self._next = region.start + (count << SLOT_BITS)
         self._stores.append(region)
         return region
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle without who runs or compiled the programs."""
-        return {**self.__dict__, "runners": None, "compiled": {}}
+        """Pickle without who runs or compiled the programs, and without the values of maps."""
+        maps = {id(each.region): handle for handle, each in self._maps.items() if each.region}
+        stores = [
+            (region.start, maps[id(region)]) if id(region) in maps else region
+            for region in self._stores
+        ]
+        return {**self.__dict__, "runners": None, "compiled": {}, "_stores": stores, "_slots": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Unpickle; nobody has run anything yet."""
-        self.__dict__.update(state, runners=WeakValueDictionary())
+        """Unpickle; nobody has run anything yet.  The values lie where the new maps have them."""
+        stores = state.pop("_stores")
+        self.__dict__.update(state, runners=WeakValueDictionary(), _stores=[])
+        for store in stores:
+            if isinstance(store, Region):
+                self._place(store)
+            else:
+                start, handle = store
+                new = self._maps[handle]
+                new.region = self._place(_region_of(new, start))
 
     def add_map(self, new: Placed) -> int:
         """Give a map its handle and its values their place; a map that is here keeps them.
@@ -160,14 +176,20 @@ class Space:
             return new.handle
         new.handle = HANDLES + 1 + len(self._maps)
         self._maps[new.handle] = new
-        values = new.store
-        if memoryview(values.buffer).nbytes:
-            new.region = self.add(
-                new.definition.name,
-                values.buffer,
-                writable=values.writable,
-                stride=values.stride,
-                size=values.size,
-            )
+        if memoryview(new.store.buffer).nbytes:
+            new.region = self._place(_region_of(new, self._next))
         new.enter(self)
         return new.handle
+
+
+def _region_of(placed: Placed, start: int) -> Region:
+    """The values of a map as a region."""
+    values = placed.store
+    return Region(
+        placed.definition.name,
+        start,
+        values.buffer,
+        writable=values.writable,
+        stride=values.stride,
+        size=values.size,
+    )

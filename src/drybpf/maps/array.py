@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drybpf.native.restricted import Function
 
 MAX_VALUE = (1 << 31) - 1
+_PAGE = 4096
 
 
 class ArrayMap(PerCpu, Map):
@@ -132,14 +133,16 @@ class ArrayMap(PerCpu, Map):
         """Set all elements."""
         self[:] = snapshot
 
-    def _contents(self) -> dict[int, list[bytes]]:
-        zeros = [bytes(self.definition.value_size)] * (self.cpus if self.percpu else 1)
-        all_ = ((index, self._raw(self._offset(index))) for index in range(len(self)))
-        return {index: values for index, values in all_ if values != zeros}
+    def _contents(self) -> dict[int, bytes]:
+        """The pages of the value area that are not zero, by offset."""
+        area, zeros = self.store.buffer, bytes(_PAGE)
+        pages = ((at, bytes(area[at : at + _PAGE])) for at in range(0, len(area), _PAGE))
+        return {at: page for at, page in pages if page != zeros[: len(page)]}
 
-    def _fill(self, contents: dict[int, list[bytes]]) -> None:
-        for index, values in contents.items():
-            self._put(self._offset(index), values)
+    def _fill(self, contents: dict[int, bytes]) -> None:
+        area = self.store.buffer
+        for at, page in contents.items():
+            area[at : at + len(page)] = page
 
     def _describe(self) -> str:
         count = f"{self.definition.max_entries} values of {self.definition.value_size} bytes"
