@@ -22,6 +22,7 @@ from drybpf.helpers.kernel import KernelHelper
 from drybpf.helpers.native import NativeHelper
 from drybpf.isa.semantics import LOADS, M32, STORES
 from drybpf.jit import drive, layout
+from drybpf.jit.batches import way_in
 from drybpf.jit.entries import entries
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
 from drybpf.jit.helpers import LOWERINGS
@@ -78,16 +79,19 @@ class Variant:
             image = compile_ir(self.module.ir)
             numbers = " ".join(map(str, self.module.helpers)).encode()
             cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
-        front = _entry_points(shape, code.may_write, self.module.lookups)
-        fixed = shape.plain
-        plain = fixed and not choices.moving and not choices.around.stores and not choices.numbered
-        exports = ["run", "repeat", "enter", *(["call", "vectorcall", "batch"] if plain else [])]
+        if choices.batch:
+            front, exports, plain = _batch_entry(), ["batch"], True
+        else:
+            front = _entry_points(shape, code.may_write, self.module.lookups)
+            plain = (
+                shape.plain and not choices.moving and not choices.around.stores and not choices.numbered
+            )
+            exports = ["run", "repeat", "enter", *(["call", "vectorcall"] if plain else [])]
         self.env = (ctypes.c_uint64 * layout.ENV_WORDS)()
         self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
         self._bound: object = None
-        self.run = self.function("run")
+        self.run = self.function(exports[0])
         self.plain = plain  # whether the hook's defaults are all that a run needs
-        self.batch = self.function("batch" if plain else "run")
 
     def helper_numbers(self, space: Space) -> Sequence[int | None]:
         """The numbers of the helpers by their places in the table of a run."""
@@ -141,13 +145,28 @@ def _entry_points(shape: Shape, may_write: bool, lookups: bool) -> bytes:
     key = (shape, may_write, lookups)
     if key not in _fronts:
         ir = entries(shape, may_write=may_write, lookups=lookups)
-        digest = sha256((ir + _describe()).encode()).digest()
-        image = cache.load(digest)
-        if image is None:
-            image = compile_ir(ir)
-            cache.store(digest, image)
-        _fronts[key] = image
+        _fronts[key] = _compiled_once(ir)
     return _fronts[key]
+
+
+def _batch_entry() -> bytes:
+    """The object with the entry point for batches."""
+    if _BATCH not in _fronts:
+        _fronts[_BATCH] = _compiled_once(way_in())
+    return _fronts[_BATCH]
+
+
+_BATCH = ("batch",)
+
+
+def _compiled_once(ir: str) -> bytes:
+    """Compile a module that does not depend on a program, or take it from the cache."""
+    digest = sha256((ir + _describe()).encode()).digest()
+    image = cache.load(digest)
+    if image is None:
+        image = compile_ir(ir)
+        cache.store(digest, image)
+    return image
 
 
 def prepare(shape: Shape, *, may_write: bool) -> None:
@@ -190,12 +209,12 @@ class Jit:
         if next(structure.check(code), None) is not None:
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape, self.space = code, shape, space or Space()
-        self.paranoid = paranoid
         self.stats = Stats()
         self._variants: dict[tuple[bool, int | None, bool], Variant] = {}
+        self._batch: Variant | None = None
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
-        self._choices = Choices(around=self._around())  # the same, but for those
+        self._choices = Choices(around=self._around(), paranoid=paranoid)  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
         self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
@@ -232,6 +251,7 @@ class Jit:
         given_up = *self._waiting, *self._variants.values()
         self._waiting = [variant for variant in given_up if variant.inside]
         self._variants.clear()
+        self._batch = None
 
     def variant(
         self, *, counting: bool = False, start: int | None = None, tail: bool = False
@@ -246,13 +266,7 @@ class Jit:
             self._lookups = self.stats.lookups
         variant = self._variants.get((counting, start, tail))
         if variant is None:
-            choices = replace(
-                self._choices,
-                lookups=self._lookups,
-                counting=counting,
-                start=start,
-                paranoid=self.paranoid,
-            )
+            choices = replace(self._choices, lookups=self._lookups, counting=counting, start=start)
             if tail:
                 moving = bool(self.shape.headroom)
                 choices = replace(choices, tail=True, numbered=True, moving=moving)
@@ -265,6 +279,18 @@ class Jit:
             self.stats.cached += variant.cached
             self._variants[counting, start, tail] = variant
         return variant
+
+    def _batch_variant(self) -> Variant:
+        """The form that runs over a batch."""
+        if self._lookups != self.stats.lookups:
+            self._give_up_variants()
+            self._lookups = self.stats.lookups
+        if self._batch is None:
+            choices = replace(self._choices, lookups=self._lookups, batch=True)
+            self._batch = Variant(self.code, self.shape, choices)
+            self.stats.compiles += 1
+            self.stats.cached += self._batch.cached
+        return self._batch
 
     @property
     def is_full(self) -> bool:
@@ -369,12 +395,13 @@ class Jit:
 
         The caller has made sure, by `is_plain`, that compiled code can do it.
         """
-        table = helper_table([helpers.get(n) for n in self.variant().module.helpers], [])
+        numbers = self._batch_variant().module.helpers
+        table = helper_table([helpers.get(number) for number in numbers], [])
         exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
         exchange.words[layout.HELPERS] = ctypes.addressof(table[0])
         index = 0
         while index < len(packets):
-            index = exchange.go(self.variant().batch, index)
+            index = exchange.go(self._batch_variant().run, index)
             if exchange.left:
                 state = fresh(packets[index])
                 left = adopt(state, exchange.address, exchange.given)

@@ -24,13 +24,10 @@ from drybpf.isa.semantics import (
 )
 from drybpf.jit import layout
 from drybpf.jit.copies import BARRIER, Copies
-from drybpf.jit.guard import Bounds
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
 from drybpf.jit.surroundings import NOWHERE, Surroundings
 from drybpf.memory import (
-    CONTEXT,
-    DATA,
     FRAME_SIZE,
     FRAME_STRIDE,
     PACKET,
@@ -81,11 +78,9 @@ class Options:
     protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
     tail: bool = False  # whether it is entered by a tail call
     numbered: bool = False  # whether several programs may take part in a run
+    lowered: Mapping[int, Lowering] = field(default_factory=dict)  # helpers by number
     paranoid: bool = False  # whether what guards stand for is checked all the same
-    hoists: bool = True  # whether loops are versioned
-    lowered: Mapping[int, Lowering] = field(
-        default_factory=dict
-    )  # helpers with a form of their own
+    batch: bool = False  # whether it is inlined into a loop over packets
 
 
 class FunctionText(Text):
@@ -182,30 +177,6 @@ class FunctionText(Text):
             return None
         return guess.region
 
-    def is_bounded(self, region: int) -> bool:
-        """Whether guards can stand for the checks of a region: not where it holds values apart."""
-        store = self.options.around.store_at(region)
-        return region < DATA or (store is not None and store.mask == -1)
-
-    def bounds(self, region: int) -> Bounds:
-        """Where a region lies: what the guards of loops demand of accesses guessed to be in it."""
-        if region == PACKET and self.options.moving:
-            low, high = (self.value(f"load i64, ptr %p.{name}") for name in ("low", "high"))
-            return Bounds(low, self.value(f"sub i64 {high}, {low}"))
-        if region == PACKET:
-            return Bounds(self.options.packet_address, "%plimit1")
-        if region == CONTEXT:
-            return Bounds(CONTEXT, self.options.context_length or "%climit1")
-        store = self.options.around.store_at(region) if region >= DATA else None
-        if store is not None:
-            return Bounds(store.start, store.length)
-        return Bounds("%low", FRAME_SIZE)
-
-    def changes_limits(self, instruction: Instruction) -> bool:
-        """Whether an instruction may change what `bounds` gives."""
-        calls = instruction.row is not None and instruction.row.semantics.startswith("call")
-        return calls and self.options.moving
-
     # The function
 
     def emit(self) -> list[str]:
@@ -230,6 +201,8 @@ class FunctionText(Text):
             return (
                 f"define internal {RESULT} @f{self.entry}({PARAMETERS}, i64 %fuel0, {arguments}) {{"
             )
+        if self.options.batch:
+            return f"define internal {RESULT} @enter({PARAMETERS}, i64 %fuel0) alwaysinline {{"
         return f"define {RESULT} @enter({PARAMETERS}, i64 %fuel0) {{"
 
     def _initial(self, number: int) -> Value:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.flow import function_bounds
+from drybpf.jit import batches
 from drybpf.jit.function import FunctionText, Options
 from drybpf.jit.helpers import LOWERINGS
 from drybpf.jit.instructions import EMITTERS
@@ -45,7 +46,8 @@ class Choices:
     `start` the module goes on from that slot instead of beginning the program; `natives` are the
     helpers in restricted Python and `kernel` those that have a lowering of their own, by number;
     `around` is the space; `moving` lets the packet's ends move; `tail` is for a program that tail
-    calls enter, `numbered` for one that may make them.
+    calls enter, `numbered` for one that may make them; `paranoid` checks what the guards of loops
+    stand for; `batch` is for a module whose way in is the loop over a batch.
     """
 
     lookups: frozenset[int] = frozenset()
@@ -58,6 +60,7 @@ class Choices:
     tail: bool = False
     numbered: bool = False
     paranoid: bool = False
+    batch: bool = False
 
 
 def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Module:
@@ -91,6 +94,8 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
     for function in functions:
         used.update(function.inlined)
     inlined = lower(used, inline=True) if used else ""
+    if choices.batch:
+        lines.append(batches.loop(shape, may_write=code.may_write, lookups=looks))
     text = "\n".join([prelude(counting=choices.counting), inlined, *lines])
     return Module(text, tuple(helpers), looks)
 
@@ -114,9 +119,9 @@ def _options(shape: Shape, choices: Choices) -> Options:
         shape.protected,
         choices.tail,
         choices.numbered,
-        choices.paranoid,
-        True,
         {number: LOWERINGS[name] for number, name in choices.kernel.items()},
+        choices.paranoid,
+        choices.batch,
     )
 
 
