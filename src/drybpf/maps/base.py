@@ -163,7 +163,7 @@ class Map:
         """How many bytes of values programs may see."""
         entries = self._words.get(layout.CAPACITY, self.definition.max_entries)
         each = self._words.get(layout.CPU_STRIDE, 0)
-        return each * self.cpus or entries * self._words[layout.STRIDE]
+        return each * self.cpus or entries * self._words.get(layout.STRIDE, 0)
 
     @property
     def region(self) -> Region | None:
