@@ -16,8 +16,8 @@ def option_source(
 ) -> tuple[DataSource, frozenset[str]]:
     """The section with the options' values, and the names of those without any.
 
-    `given` goes before what the host says and the defaults.  Raises `ValueError` for names that the object does not ask
-    for, `TypeError` or `ValueError` for values that do not fit.
+    `given` goes before what the host says and the defaults.  Raises `ValueError` for names that
+    the object does not ask for, `TypeError` or `ValueError` for values that do not fit.
     """
     known = {option.name for option in options}
     for name in given:

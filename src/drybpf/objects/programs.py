@@ -85,12 +85,16 @@ class ObjectProgram(Program):
 
     @cached_property
     def calls(self) -> Mapping[int, int]:
-        """The first call of each helper and kernel function, by its number."""
+        """The first call of each helper and kernel function, by its number.
+
+        Calls of functions that may be missing are left out.
+        """
         first: dict[int, int] = {}
-        weak = {pc for pc, found in self.linked.unresolved.items() if found.weak}
+        others = {pc for pc, found in self.linked.unresolved.items() if found.weak}
+        others |= {obstacle.pc for obstacle in self.bound.obstacles}
         for pc, instruction in enumerate(self.code.slots):
             row = instruction.row if instruction else None
-            if instruction and row and row.semantics == "call_helper" and pc not in weak:
+            if instruction and row and row.semantics == "call_helper" and pc not in others:
                 first.setdefault(instruction.imm & _M32, pc)
         return MappingProxyType(first)
 
