@@ -72,8 +72,8 @@ class HookState:
 
     program_type: str = ""
     layout: Layout = NO_LAYOUT
-    reservations: dict[int, tuple[int, object]] = field(default_factory=dict)
-    # of ring buffers: by the guest address of the sample, the map's handle and its own token
+    reservations: dict[int, tuple[int, int]] = field(default_factory=dict)
+    # of ring buffers: by the guest address of the sample, the map's handle and offset there
 
     def copy(self) -> Self:
         """Copy what can change."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from drybpf.helpers.arguments import callback, map_of, refuse, u32
 from drybpf.helpers.errno import E2BIG, EINVAL, ENOENT
 from drybpf.maps import MapType
-from drybpf.state import Context, Enter, Invoke
+from drybpf.state import MAX_TAIL_CALLS, Context, Enter, Invoke
 
-MAX_TAIL_CALLS = 33  # of one run
 MAX_LOOPS = 1 << 23  # BPF_MAX_LOOPS
 
 
@@ -25,7 +24,7 @@ def tail_call(context: Context, _skb: int, handle: int, index: int, *_: int) -> 
     if program is None:
         return -ENOENT
     if context.state.tail_calls >= MAX_TAIL_CALLS:
-        return -E2BIG
+        return -ENOENT
     context.state.tail_calls += 1
     return Enter(program.code)
 

@@ -11,7 +11,7 @@ from drybpf.helpers.dynptr import (
     load_dynptr,
     store_dynptr,
 )
-from drybpf.helpers.errno import E2BIG, EAGAIN, EFAULT, EINVAL, EOPNOTSUPP
+from drybpf.helpers.errno import E2BIG, EFAULT, EINVAL, EOPNOTSUPP
 from drybpf.records import Event
 from drybpf.state import Context
 
@@ -59,9 +59,10 @@ def _perf_output(context: Context, handle: int, flags: int, data: bytes, *, pack
     if cpu != context.state.cpu:
         return -EOPNOTSUPP  # a perf event of one CPU is not written on another
     packet = context.read(begin, length)
-    buffers.output(cpu, data + packet)
-    context.record(Event(buffers.definition.name, cpu, data + packet, packet))
-    return 0
+    result = int(buffers.output(cpu, data + packet))
+    if not result:
+        context.record(Event(buffers.definition.name, cpu, data + packet, packet))
+    return result
 
 
 def ringbuf_output(context: Context, handle: int, data: int, size: int, flags: int, *_: int) -> int:
@@ -69,10 +70,10 @@ def ringbuf_output(context: Context, handle: int, data: int, size: int, flags: i
     ring, sample = map_of(context, handle), context.read(data, size)
     if flags & ~_WAKEUPS:
         return -EINVAL
-    if not ring.output(sample):
-        return -EAGAIN
-    context.record(Event(ring.definition.name, context.state.cpu, sample))
-    return 0
+    result = int(ring.output(sample, flags))
+    if not result:
+        context.record(Event(ring.definition.name, context.state.cpu, sample))
+    return result
 
 
 def ringbuf_reserve(context: Context, handle: int, size: int, flags: int, *_: int) -> int:
@@ -81,12 +82,13 @@ def ringbuf_reserve(context: Context, handle: int, size: int, flags: int, *_: in
 
 
 def _reserve(context: Context, handle: int, size: int) -> int:
+    """A sample of the ring's own memory as a region of just its size; 0 where there is no room."""
     ring = map_of(context, handle)
-    token = ring.reserve(size)
-    if token is None:
+    offset = int(ring.reserve(size))
+    if offset < 0:
         return 0
-    region = context.memory.add(ring.definition.name, bytearray(size))
-    context.state.hook.reservations[region.start] = (handle, token)
+    region = context.memory.add(ring.definition.name, ring.region.data[offset : offset + size])
+    context.state.hook.reservations[region.start] = (handle, offset)
     return region.start
 
 
@@ -106,17 +108,17 @@ def _finish(context: Context, sample: int, *, submit: bool) -> None:
     state = context.state
     if sample not in state.hook.reservations:
         raise refuse(context, f"{sample:#x} is no reserved sample")
-    handle, token = state.hook.reservations.pop(sample)
+    handle, offset = state.hook.reservations.pop(sample)
     ring, region = map_of(context, handle), context.memory.dynamic(sample)
     data = b""
     if region is not None:
         data = bytes(region.data)
         context.memory.unmap(region)
     if submit:
-        ring.submit(token, data)
+        ring.submit(offset)
         context.record(Event(ring.definition.name, state.cpu, data))
     else:
-        ring.discard(token)
+        ring.discard(offset)
 
 
 def ringbuf_query(context: Context, handle: int, flags: int, *_: int) -> int:

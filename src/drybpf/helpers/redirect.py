@@ -41,10 +41,16 @@ def redirect_map(context: Context, handle: int, key: int, flags: int, *_: int) -
     allowed = _ACTIONS | (_BROADCAST | _EXCLUDE_INGRESS if kind in _DEVICES else 0)
     if flags & ~allowed:
         return _XDP_ABORTED
-    value = targets.slot(u32(key))
+    value = _slot(context, targets, u32(key))
     if value is None and not flags & _BROADCAST:
         return flags & _ACTIONS
     name = targets.definition.name
     ifindex = int.from_bytes(value[:4], "little") if value and kind in _DEVICES else 0
     context.record(Redirect("redirect_map", ifindex, flags, name, u32(key), value or b""))
     return _XDP_REDIRECT
+
+
+def _slot(context: Context, targets: object, key: int) -> bytes | None:
+    """What a slot of a map of devices, CPUs or sockets holds; None where it is empty."""
+    packed = key.to_bytes(4, "little")
+    offset: int = targets.find_element(packed)  # type: ignore[attr-defined]  # a `maps.Map`

@@ -131,7 +131,7 @@ def _tail_call(f: FunctionText, pc: int) -> Value | None:
     storage = f.store_entry(shape.entry)
     slots = f.value(f"getelementptr i8, ptr {storage}, i64 {shape.programs}")
     slot = f.value(f"getelementptr i64, ptr {slots}, i64 {index}")
-    number = f.value(f"load i64, ptr {slot}")
+    number = f.value(f"lshr i64 {f.value(f'load i64, ptr {slot}')}, 32")
     filled = f.value(f"icmp ne i64 {number}, 0")
     f.line(f"br i1 {filled}, label %full{name}, label %fail{name}")
     f.label(f"full{name}")

@@ -73,7 +73,27 @@ class ProgramArray(Holder, Things):
     def _take_in(self, value: Any) -> bytes:  # noqa: ANN401 (a program)
         if isinstance(value, (int, str, bytes, Map)) or value is None:
             raise TypeError(f"{self.name} holds programs, not {type(value).__name__}")
-        return self._number(value).to_bytes(WORD, "little")
+        return self._word_of(value).to_bytes(WORD, "little")
+
+    def _word_of(self, program: Any) -> int:  # noqa: ANN401 (as above)
+        """The program's number here and, above it, that of its code in the space."""
+        number = self._number(program)
+        if self.space is None:
+            return number
+        if getattr(program, "space", self.space) is not self.space:
+            raise ValueError(
+                f"{program!r} belongs to another space than {self.name}: load it with `space=`"
+            )
+        return self.space.number(program.code) << 32 | number
+
+    def enter(self, space: Space) -> None:
+        """Give the programs that it holds their numbers in the space."""
+        super().enter(space)
+        for index in range(self.definition.max_entries if len(self.objects) > 1 else 0):
+            program = self._object(index * WORD)
+            if program is not None:
+                place = self._words[layout.VALUES] + index * WORD
+                self._storage.set_word(place, self._word_of(program))
 
     def program(self, index: int) -> Any:  # noqa: ANN401 (a program)
         """The program of an index, or None where there is none."""
