@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from stat import S_ISREG
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from drybpf.code import Code
 from drybpf.errors import DecodeError, ObjectError
 from drybpf.objects import Object, load
 from drybpf.program import Program
+
+if TYPE_CHECKING:
+    from drybpf.objects.loader import ProgramTypes
 
 ELF_MAGIC = b"\x7fELF"
 LARGEST = 64 << 20  # bytes of any program file
@@ -48,13 +52,22 @@ def read_program(path: str, name: str | None = None) -> Program:
 
     Raises `UsageError` where there are several, `CannotRunError` where it cannot be run.
     """
-    programs = read_programs(path, name)
+    return read_program_of(path, name)[0]
+
+
+def read_program_of(
+    path: str, name: str | None = None, *, types: ProgramTypes = None, btf: str | None = None
+) -> tuple[Program, Object | None]:
+    """The same, with the object that the program is of; `types` and `btf` are for `load`."""
+    data = read_file(path)
+    obj = load(path, types=types, btf=btf) if data.startswith(ELF_MAGIC) else None
+    programs = read_programs(path, name) if obj is None else _of_object(obj, name)
     if len(programs) != 1:
         names = ", ".join(program.name for program in programs) or "none"
         raise click.UsageError(f"say which program with --program: {names}")
     if why := getattr(programs[0], "cannot_run", ""):  # only programs of objects tell
         raise CannotRunError(f"{programs[0].name!r} cannot run: {why}")
-    return programs[0]
+    return programs[0], obj
 
 
 def write_file(path: str, data: bytes, *sources: str) -> None:

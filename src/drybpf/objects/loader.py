@@ -15,6 +15,7 @@ from drybpf.objects.btf import Btf, read_btf
 from drybpf.objects.btf_ext import NO_BTF_EXT, read_btf_ext
 from drybpf.objects.btf_maps import btf_maps
 from drybpf.objects.core import corrections
+from drybpf.objects.customs import types_by_custom
 from drybpf.objects.elf import ElfFile, read_elf
 from drybpf.objects.externs import KernelOption, kernel_options
 from drybpf.objects.functions import Function, entry_functions, find_functions
@@ -23,7 +24,7 @@ from drybpf.objects.linker import LinkedProgram, Module
 from drybpf.objects.map_sources import MapSource
 from drybpf.objects.namespace import Namespace
 from drybpf.objects.references import find_references
-from drybpf.objects.sections import ProgramType, program_type
+from drybpf.objects.sections import ProgramType
 from drybpf.objects.tail_calls import Filling, fillings
 from drybpf.objects.typed import Types
 from drybpf.objects.variables import DataSource, data_sources
@@ -186,8 +187,9 @@ def _overrides(entries: Mapping[str, Function], types: ProgramTypes) -> Mapping[
     for name in asked:
         if name not in sections and name not in sections.values():
             raise ValueError(f"types: no program or section of one is called {name!r}")
+    usual = types_by_custom(list(entries.values()))
     return {
-        name: asked.get(name, asked.get(section, program_type(section)))
+        name: asked.get(name, asked.get(section, usual[section]))
         for name, section in sections.items()
     }
 
