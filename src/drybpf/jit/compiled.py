@@ -84,7 +84,10 @@ class Variant:
         else:
             front = _entry_points(shape, code.may_write, self.module.lookups)
             plain = (
-                shape.plain and not choices.moving and not choices.around.stores and not choices.numbered
+                shape.plain
+                and not choices.moving
+                and not choices.around.stores
+                and not choices.numbered
             )
             exports = ["run", "repeat", "enter", *(["call", "vectorcall"] if plain else [])]
         self.env = (ctypes.c_uint64 * layout.ENV_WORDS)()
