@@ -143,7 +143,6 @@ class Copies:
             },
             f.code.fuel,
             f.region,
-            f.is_bounded,
             lambda pc, i: f.code.references.get(pc, i.imm64 if not i.src else None),
             self._changes_limits,
         )

@@ -157,7 +157,6 @@ class Body:
     blocks: Mapping[Block, tuple[tuple[int, Instruction], ...]]
     fuel: Mapping[int, int]
     region: Callable[[int, Instruction], int | None]  # of an access, where it is guessed
-    bounded: Callable[[int], bool]  # whether the limits of a region are known at a guard
     wide: Callable[[int, Instruction], int | None]  # the number that an lddw loads
     changes_limits: Callable[[Instruction], bool]  # whether a call may move a region's end
 
@@ -311,8 +310,7 @@ class Analysis:
         address = add(state.get(base), constant(instruction.offset))
         region = self.body.region(pc, instruction)
         if base != 10:
-            bounded = region if region is not None and self.body.bounded(region) else None
-            walk.touches.append(Touch(pc, block, address, access_size(semantics), bounded))
+            walk.touches.append(Touch(pc, block, address, access_size(semantics), region))
         return address, region
 
     def _write(
