@@ -160,7 +160,7 @@ def test_they_are_pickled_with_their_space() -> None:
     inner[1] = 77
     for whole in (space, tails, outer, inner):
         twin = pickle.loads(pickle.dumps(whole))  # noqa: S301 (our own)
-        copied = twin if isinstance(twin, Space) else twin.space
+        copied: Any = twin if isinstance(twin, Space) else twin.space
         new_tails, new_outer, new_inner = copied.maps.values()
         assert new_tails[2].code.bytecode == tails[2].code.bytecode
         assert word(new_tails, 2) == copied.number(new_tails[2].code)

@@ -69,7 +69,12 @@ def test_a_hash_is_a_mapping(make: Any) -> None:
     flows.update({2: 20, 3: 30})
     flows[1] += 5
     assert dict(flows) == {1: 15, 2: 20, 3: 30} == flows
-    assert (flows.get(9), flows.get(9, 7), flows.pop(2), flows.setdefault(1, 0)) == (None, 7, 20, 15)
+    assert (flows.get(9), flows.get(9, 7), flows.pop(2), flows.setdefault(1, 0)) == (
+        None,
+        7,
+        20,
+        15,
+    )
     assert list(flows) == list(flows.keys()) == [1, 3]
     assert list(flows.values()) == [15, 30]
     assert (2 in flows, 3 in flows, "x" in flows, -1 in flows) == (False, True, False, False)
@@ -242,7 +247,7 @@ def test_a_space_is_pickled_with_its_maps_but_not_with_their_memory(make: Any) -
     for shipped in (pickle.dumps(space), pickle.dumps(counts)):
         assert len(shipped) < 20_000
         loaded = pickle.loads(shipped)  # noqa: S301 (our own)
-        twin = loaded if isinstance(loaded, Space) else loaded.space
+        twin: Any = loaded if isinstance(loaded, Space) else loaded.space
         assert [region.start for region in twin.stores] == [r.start for r in space.stores]
         assert bytes(twin.stores[0].data) == bytes(data.data) == b"data"
         twin_big, twin_counts = twin.maps.values()

@@ -70,7 +70,7 @@ def test_queues_and_stacks_in_python(native: bool) -> None:
         for number in (1, 2, 3):
             made.push(number)
         assert [int.from_bytes(value, "little") for value in made] == order
-        with pytest.raises(MapError, match="E2BIG: .* is full"):
+        with pytest.raises(MapError, match=r"E2BIG: .* is full"):
             made.push(4)
         assert [int.from_bytes(made.peek(), "little"), len(made)] == [order[0], 3]
         assert [int.from_bytes(made.pop(), "little") for _ in range(3)] == order
