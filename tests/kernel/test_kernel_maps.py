@@ -8,7 +8,6 @@ import os
 import struct
 
 import pytest
-from kernel_here import needs_kernel
 
 from drybpf.asm import assemble
 from drybpf.errors import KernelError
@@ -18,12 +17,15 @@ from drybpf.kernel.maps import EXIST, NOEXIST, join_cpus, split_cpus
 from drybpf.kernel.rings import PerfReader, RingReader
 from drybpf.maps import MapDefinition, MapType
 from drybpf.maps.definition import MapFlag
+from kernel_here import needs_kernel
 
 pytestmark = needs_kernel
 
 
-def _make(kind: MapType, key: int = 4, value: int = 4, entries: int = 4, **more: int) -> KernelMap:
-    return KernelMap(MapDefinition("a map's name that is long", kind, key, value, entries, **more))
+def _make(
+    kind: MapType, key: int = 4, value: int = 4, entries: int = 4, flags: int = 0
+) -> KernelMap:
+    return KernelMap(MapDefinition("a map's name that is long", kind, key, value, entries, flags))
 
 
 def _word(number: int) -> bytes:
@@ -47,7 +49,12 @@ def test_elements() -> None:
 
 @pytest.mark.parametrize(
     ("key", "flags", "code"),
-    [(0, NOEXIST, errno.EEXIST), (5, EXIST, errno.ENOENT), (5, 0, errno.E2BIG), (0, 9, errno.EINVAL)],
+    [
+        (0, NOEXIST, errno.EEXIST),
+        (5, EXIST, errno.ENOENT),
+        (5, 0, errno.E2BIG),
+        (0, 9, errno.EINVAL),
+    ],
 )
 def test_refusals_carry_errno(key: int, flags: int, code: int) -> None:
     with _make(MapType.HASH, entries=1) as table:
@@ -144,7 +151,10 @@ def test_ring_buffer() -> None:
             record = struct.pack("<II", 0, 0x01020304)
             for _ in range(100):  # more than fits: it is read in between
                 assert program.test_run(bytes(14)).value == 2
-                assert [each[:8] for each in reader.records()] == [record] * 3
+                found = list(reader.records())
+                assert [data[:8] for data, _ in found] == [record] * 3
+                assert not any(discarded for _, discarded in found)
+                reader.free()
         assert list(reader.records()) == []
         reader.close()
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from drybpf.kernel import syscall
 from drybpf.kernel.descriptor import Descriptor
 from drybpf.kernel.syscall import BtfLoad, Command
+from drybpf.maps import Codec
 
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
@@ -40,6 +41,19 @@ class Special:
 
     offset: int
     name: str
+
+
+def special_members(codec: Codec | None, offset: int = 0) -> tuple[Special, ...]:
+    """The special members of what a codec shows, as far as it has named fields at offsets."""
+    if codec is None:
+        return ()
+    if (name := getattr(codec, "name", "")) in SPECIAL:
+        return (Special(offset, name),)
+    found: list[Special] = []
+    for field in getattr(codec, "fields", {}).values():
+        if not field.bits:
+            found += special_members(field.codec, offset + field.offset)
+    return tuple(found)
 
 
 class BtfWriter:

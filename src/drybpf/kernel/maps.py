@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from drybpf.errors import KernelError
 from drybpf.kernel import btf, cpus, syscall
 from drybpf.kernel.descriptor import Descriptor
-from drybpf.kernel.syscall import Command, Element, MapCreate
+from drybpf.kernel.syscall import Batch, Command, Element, MapCreate
 from drybpf.maps import MapDefinition, MapType
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ PER_CPU = frozenset(
 KEYLESS = frozenset({MapType.QUEUE, MapType.STACK, MapType.BLOOM_FILTER})
 OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 ANY, NOEXIST, EXIST = 0, 1, 2  # the flags of an update
+_TOGETHER = 4096  # elements that go in one call, where the type of map has such calls
+_NO_BATCHES = frozenset({errno.EINVAL, errno.EOPNOTSUPP, 524})  # 524: the kernel's ENOTSUPP
 
 
 class KernelMap(Descriptor):
@@ -120,10 +123,60 @@ class KernelMap(Descriptor):
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values, in the kernel's order."""
-        for key in self.keys():
-            value = self.lookup(key)
-            if value is not None:
-                yield key, value
+        try:
+            yield from self._batches()
+        except KernelError as error:
+            if error.errno not in _NO_BATCHES:
+                raise
+            for key in self.keys():
+                value = self.lookup(key)
+                if value is not None:
+                    yield key, value
+
+    def _batches(self) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values by BPF_MAP_LOOKUP_BATCH.  It is refused at once, or not at all."""
+        size, each, count = self.definition.key_size, self._value_room, self._together
+        after = syscall.room(max(8, size))
+        keys, values = syscall.room(size * count), syscall.room(each * count)
+        more, batch = True, Batch(map_fd=self.fd, out_batch=syscall.address(after))
+        while more:
+            batch.keys, batch.values = syscall.address(keys), syscall.address(values)
+            batch.count = count
+            try:
+                more = _found(Command.MAP_LOOKUP_BATCH, batch)
+            except KernelError as error:
+                if error.errno != errno.ENOSPC:  # one of the kernel's buckets has more elements
+                    raise
+                count *= 2
+                keys, values = syscall.room(size * count), syscall.room(each * count)
+                continue
+            found = memoryview(values)[: each * batch.count].tobytes()
+            names = memoryview(keys)[: size * batch.count].tobytes()
+            for number in range(batch.count):
+                value = found[each * number : each * (number + 1)]
+                yield names[size * number : size * (number + 1)], value
+            before = syscall.copy_in(after)
+            batch.in_batch = syscall.address(before)
+
+    def update_all(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Set the values of many keys.  Raises `KernelError` as `update` does."""
+        waiting = iter(items)
+        while part := list(islice(waiting, self._together)):
+            if len(part) == 1 or not self._update_together(part):
+                for key, value in part:
+                    self.update(key, value)
+
+    def _update_together(self, part: list[tuple[bytes, bytes]]) -> bool:
+        """Set values by BPF_MAP_UPDATE_BATCH; False where it was refused."""
+        keys = self._held(b"".join(key for key, _ in part), len(part) * self.definition.key_size)
+        values = self._held(b"".join(value for _, value in part), len(part) * self._value_room)
+        batch = Batch(map_fd=self.fd, count=len(part))
+        batch.keys, batch.values = syscall.address(keys), syscall.address(values)
+        try:
+            syscall.bpf(Command.MAP_UPDATE_BATCH, batch)
+        except KernelError:
+            return False  # one after the other tells which it was
+        return True
 
     def freeze(self) -> None:
         """Let no program and nobody else write any more, so that the values count as constant."""
@@ -140,8 +193,14 @@ class KernelMap(Descriptor):
         )
         return bytes(value)[: self._value_room] if _found(command, element) else None
 
+    @property
+    def _together(self) -> int:
+        """How many elements go in one call: of large ones few."""
+        entries = min(_TOGETHER, self.definition.max_entries)
+        return max(1, min(entries, (1 << 20) // (self.definition.key_size + self._value_room + 1)))
+
     @staticmethod
-    def _held(data: Buffer, size: int, what: str) -> syscall.Held:
+    def _held(data: Buffer, size: int, what: str = "batch") -> syscall.Held:
         held = memoryview(data).cast("B")
         if len(held) != size:
             raise ValueError(f"a {what} has {size} bytes, not {len(held)}")
@@ -152,7 +211,7 @@ class KernelMap(Descriptor):
         return f"<KernelMap {self.definition.name}: {self.definition.type.name.lower()}>"
 
 
-def _found(command: Command, element: Element) -> bool:
+def _found(command: Command, element: Element | Batch) -> bool:
     """Make a call that says by ENOENT that there is nothing."""
     try:
         syscall.bpf(command, element)

@@ -41,23 +41,29 @@ class RingReader:
             self._consumer = mmap.mmap(ring.fd, _PAGE)
             length = _PAGE + 2 * self._size  # the data twice, so that no record is in two parts
             self._producer = mmap.mmap(ring.fd, length, prot=mmap.PROT_READ, offset=_PAGE)
+            (self._read,) = _POSITION.unpack_from(self._consumer)
         except OSError as error:
             raise KernelError(f"{ring!r} cannot be read: {error}", error.errno or 0) from error
 
-    def records(self) -> Iterator[bytes]:
-        """Take the records that are complete, in order; what was discarded is left out."""
-        (position,) = _POSITION.unpack_from(self._consumer)
-        while position < _POSITION.unpack_from(self._producer)[0]:
-            place = _PAGE + position % self._size
+    def records(self) -> Iterator[tuple[bytes, bool]]:
+        """Read the new records that are complete, in order: bytes, and whether it was discarded.
+
+        They keep their place in the buffer until it is freed.
+        """
+        while self._read < _POSITION.unpack_from(self._producer)[0]:
+            place = _PAGE + self._read % self._size
             length, _ = _RING_HEADER.unpack_from(self._producer, place)
             if length & _BUSY:
                 return
             start, size = place + _RING_HEADER.size, length & ~_DISCARD
-            data = bytes(self._producer[start : start + size])
-            position += -(-(_RING_HEADER.size + size) // 8) * 8
-            _POSITION.pack_into(self._consumer, 0, position)
-            if not length & _DISCARD:
-                yield data
+            self._read += -(-(_RING_HEADER.size + size) // 8) * 8
+            yield bytes(self._producer[start : start + size]), bool(length & _DISCARD)
+
+    def free(self, size: int | None = None) -> None:
+        """Let the kernel use so many bytes again, or all that was read."""
+        (position,) = _POSITION.unpack_from(self._consumer)
+        freed = self._read if size is None else min(self._read, position + size)
+        _POSITION.pack_into(self._consumer, 0, freed)
 
     def close(self) -> None:
         """Unmap."""

@@ -101,7 +101,7 @@ class KernelRunner:
         begin, end = state.packet
         plain = self._fresh(state.memory.read(begin, end - begin))
         given = self._entry.input(state, plain)
-        program = twin.program(state.code)
+        program = twin.program(state.code, state.space)
         try:
             with cpus.on(state.cpu):
                 return program.test_run(
@@ -120,9 +120,8 @@ class KernelRunner:
         if self._twin is not None and self._twin.outdated:
             self.close()
         if self._twin is None:
-            space = state.space
-            self._twin = Twin(space.maps, space.slots, self._kind)
-        self._twin.program(state.code)
+            self._twin = Twin(self._kind)
+        self._twin.program(state.code, state.space)
         return self._twin
 
     def close(self) -> None:

@@ -39,6 +39,8 @@ class Command(IntEnum):
     BTF_LOAD = 18
     MAP_LOOKUP_AND_DELETE_ELEM = 21
     MAP_FREEZE = 22
+    MAP_LOOKUP_BATCH = 24
+    MAP_UPDATE_BATCH = 26
 
 
 class MapCreate(ctypes.Structure):
@@ -66,6 +68,21 @@ class Element(ctypes.Structure):
     """Attributes of the commands on one element, and of `MAP_FREEZE` and `MAP_GET_NEXT_KEY`."""
 
     _fields_ = (("map_fd", _U32), ("key", _U64), ("value", _U64), ("flags", _U64))
+
+
+class Batch(ctypes.Structure):
+    """Attributes of the commands on many elements."""
+
+    _fields_ = (
+        ("in_batch", _U64),
+        ("out_batch", _U64),
+        ("keys", _U64),
+        ("values", _U64),
+        ("count", _U32),
+        ("map_fd", _U32),
+        ("elem_flags", _U64),
+        ("flags", _U64),
+    )
 
 
 class ProgLoad(ctypes.Structure):
@@ -129,7 +146,7 @@ class BtfLoad(ctypes.Structure):
     )
 
 
-Attributes = MapCreate | Element | ProgLoad | TestRun | BtfLoad
+Attributes = MapCreate | Element | Batch | ProgLoad | TestRun | BtfLoad
 Held = ctypes.Array[ctypes.c_char]
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
