@@ -3,7 +3,7 @@
 ours, by slot                         the kernel's (src of lddw, imm, imm of the second slot)
 the handle of a map                   1, descriptor, 0
 an address in a data section          2, descriptor of its array map, offset in its one value
-an address of a value of an array     2, descriptor, offset with values at multiples of 8 bytes
+an address in an array of one value   2, descriptor of the map, offset
 the handle of a function              4, distance to it: as it stands in the code
 
 `src`, here before the first comma, is what the kernel calls BPF_PSEUDO_….

@@ -10,7 +10,7 @@ from drybpf.errors import KernelError
 from drybpf.hooks import Hook
 from drybpf.kernel import cpus
 from drybpf.kernel.contexts import ENTRIES
-from drybpf.kernel.programs import Outcome
+from drybpf.kernel.programs import XDP_HAS_FRAGS, Outcome
 from drybpf.kernel.twin import Kind, Twin
 from drybpf.result import Result
 from drybpf.state import State
@@ -25,19 +25,25 @@ class KernelRunner:
     own clock and random numbers, and counts no instructions.
     """
 
-    def __init__(self, hook: Hook, fresh: Fresh, *, license: str = "GPL", flags: int = 0) -> None:  # noqa: A002
+    def __init__(
+        self,
+        hook: Hook,
+        fresh: Fresh,
+        *,
+        license: str = "GPL",  # noqa: A002 (what the section is called)
+        frags: bool = False,
+    ) -> None:
         """Prepare for the programs of a hook; `fresh` gives a state on a packet, without fields.
 
+        `license` as in an object, `frags` for XDP programs that take packets of several pages.
         Raises `KernelError` for a hook that the kernel's test run has not.
         """
         entry = ENTRIES.get(hook.name)
         if entry is None:
             known = ", ".join(ENTRIES)
-            raise KernelError(
-                f"the kernel runs programs of {known}; this one's hook is {hook.name}"
-            )
+            raise KernelError(f"the kernel test-runs programs of {known}, not of {hook.name}")
         self._hook, self._entry, self._fresh = hook, entry, fresh
-        self._kind = Kind(entry.program_type, license, flags)
+        self._kind = Kind(entry.program_type, license, XDP_HAS_FRAGS if frags else 0)
         self._twin: Twin | None = None
 
     def run(self, state: State) -> Result:
