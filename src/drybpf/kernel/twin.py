@@ -202,18 +202,12 @@ class _Descriptors:
             offset = address - region.start
             for ours in self.space.maps.values():
                 if ours.region is region:
-<<<<<<< HEAD
-                    index, inner = divmod(offset, ours.values.stride)
-                    theirs = -(-ours.values.size // 8) * 8  # between values of an array
-                    return self.twin.map(cast("Map", ours)).fd, index * theirs + inner
-=======
                     if ours.definition.max_entries != 1:
                         raise KernelError(
                             f"map {ours.definition.name!r}: the kernel knows addresses of values "
                             "in arrays of one value only"
                         )
                     return self.twin.map(cast("Map", ours)).fd, offset
->>>>>>> 0a2f0e6 (Runs in the kernel, tested; the command runs and measures there)
             return self.twin.section(region).fd, offset
         return None
 
