@@ -10,6 +10,7 @@ import struct
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from drybpf.entry import Layout
 from drybpf.errors import KernelError
 from drybpf.kernel.programs import Outcome
 from drybpf.memory import CONTEXT
@@ -43,6 +44,11 @@ class Entry(ABC):
         """The packet as the program left it."""
         return outcome.data
 
+    def context(self, outcome: Outcome, layout: Layout) -> dict[str, int | tuple[int, ...]]:
+        """The fields that the kernel tells afterwards, by name."""
+        del outcome, layout
+        return {}
+
 
 class XdpEntry(Entry):
     """XDP: `struct xdp_md` with metadata before the packet, receive queue and device."""
@@ -71,13 +77,16 @@ class XdpEntry(Entry):
 class TcEntry(Entry):
     """tc: `struct __sk_buff`, of which a test run takes only some fields."""
 
-    program_type = 3
     # offset and end of the fields that may be given: mark; priority, ingress_ifindex, ifindex; cb;
     # tstamp, wire_len, gso_segs; gso_size; hwtstamp
     _allowed = ((8, 12), (32, 44), (48, 68), (152, 168), (176, 180), (184, 192))
-    # data, data_end, data_meta: of guest addresses, the kernel sets its own
-    _pointers = ((76, 84), (140, 144))
+    # What the kernel finds out itself: data, data_end, data_meta
+    _found: tuple[tuple[int, int], ...] = ((76, 84), (140, 144))
     _size = 192
+
+    def __init__(self, program_type: int = 3) -> None:
+        """A classifier, or what has the same entry."""
+        self.program_type = program_type
 
     def input(self, state: State, plain: State) -> Input:
         """The packet with its Ethernet header, and the fields that are not as they would be."""
@@ -85,13 +94,21 @@ class TcEntry(Entry):
         _check_length(end - begin)
         return Input(state.memory.read(begin, end - begin), self.fields(state, plain), self._size)
 
+    def context(self, outcome: Outcome, layout: Layout) -> dict[str, int | tuple[int, ...]]:
+        """The fields that may be given come back."""
+        return {
+            name: field.unpack(memoryview(outcome.context))
+            for name, field in layout.items()
+            if any(start <= field.offset and field.end <= stop for start, stop in self._allowed)
+        }
+
     def fields(self, state: State, plain: State) -> bytes:
         """The context that says what the caller asked for."""
         asked, usual = (
             bytearray(_context(each)[: self._size].ljust(self._size, b"\0"))
             for each in (state, plain)
         )
-        for start, stop in self._pointers:
+        for start, stop in self._found:
             asked[start:stop] = usual[start:stop]
         context = bytearray(self._size)
         for start, stop in self._allowed:
@@ -109,13 +126,16 @@ class TcEntry(Entry):
 class SocketEntry(TcEntry):
     """Socket filters: a test run cuts off an Ethernet header, so one is put before the data."""
 
-    program_type = 1
+    def __init__(self) -> None:
+        """See `Entry`."""
+        super().__init__(1)
+
+    _found = (*TcEntry._found, (16, 20))  # noqa: SLF001 (and the protocol: it is in the header)
 
     def input(self, state: State, plain: State) -> Input:
         """An Ethernet header with the run's protocol, then what the program is to see."""
         begin, end = state.packet
-        protocol = _context(state)[16:20]  # network byte order in the low half
-        header = bytes(12) + (protocol[:2] if len(protocol) == 4 else bytes(2))
+        header = bytes(12) + _context(state)[16:18]
         data = header + state.memory.read(begin, end - begin)
         return Input(data, self.fields(state, plain), self._size)
 
@@ -130,4 +150,10 @@ def _context(state: State) -> bytes:
     return bytes(region.data) if region is not None else b""
 
 
-ENTRIES: dict[str, Entry] = {"xdp": XdpEntry(), "tc": TcEntry(), "socket": SocketEntry()}
+ENTRIES: dict[str, Entry] = {
+    "xdp": XdpEntry(),
+    "sched_cls": TcEntry(),
+    "sched_act": TcEntry(4),
+    "socket_filter": SocketEntry(),
+}
+"""How programs enter, by the kernel's name of their type."""

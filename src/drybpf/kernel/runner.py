@@ -38,7 +38,7 @@ class KernelRunner:
         `license` as in an object, `frags` for XDP programs that take packets of several pages.
         Raises `KernelError` for a hook that the kernel's test run has not.
         """
-        entry = ENTRIES.get(hook.name)
+        entry = ENTRIES.get(hook.program_type)
         if entry is None:
             known = ", ".join(ENTRIES)
             raise KernelError(f"the kernel test-runs programs of {known}, not of {hook.name}")
@@ -101,6 +101,7 @@ class KernelRunner:
             packet=self._entry.packet(outcome),
             printed=(),
             instructions=0,
+            context=self._entry.context(outcome, self._hook.layout),
         )
 
     def _test_run(self, twin: Twin, state: State, repeat: int = 1) -> Outcome:
