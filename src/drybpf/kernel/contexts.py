@@ -139,6 +139,10 @@ class SocketEntry(TcEntry):
         data = header + state.memory.read(begin, end - begin)
         return Input(data, self.fields(state, plain), self._size)
 
+    def packet(self, outcome: Outcome) -> bytes:
+        """What lies behind that header, which comes back as zeros."""
+        return outcome.data[ETH_HLEN:]
+
 
 def _check_length(length: int) -> None:
     if length < ETH_HLEN:
