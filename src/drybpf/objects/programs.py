@@ -10,6 +10,7 @@ from drybpf import hooks, verifier
 from drybpf.asm import format_instruction
 from drybpf.errors import Finding, ObjectError, VerifierError
 from drybpf.helpers import Helpers
+from drybpf.helpers.kernel import kernel_helpers, missing
 from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
 from drybpf.objects.binding import Bound, bind
@@ -54,6 +55,8 @@ class ObjectProgram(Program):
         if bound is None:
             bound = bind(linked, lambda found: f"refers to {found}", PrivateHelpers(helpers))
         hook: Hook | None = HOOKS.get(linked.type)
+        if hook is None or not hook.program_type:
+            helpers = helpers.over(kernel_helpers(), missing)
         super().__init__(bound.code, hook=hook, helpers=helpers, host=host, space=space)
         self.linked, self.bound = linked, bound
         self._prepare = prepare
