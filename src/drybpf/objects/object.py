@@ -169,6 +169,7 @@ class Object:
             host=self.host,
             space=self.space,
             prepare=self._before_run,
+            license=self.license,
         )
 
     def _before_run(self) -> None:
