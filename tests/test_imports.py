@@ -20,7 +20,7 @@ LAYERS = (  # from the bottom; modules of one line may import each other
     "isa",
     "asm flow",
     "code builder verifier",
-    "memory",
+    "meter memory",
     "state",
     "helpers interpreter native",
     "hooks vectors batch",
@@ -28,7 +28,8 @@ LAYERS = (  # from the bottom; modules of one line may import each other
     "result",
     "program vm",
     "objects packets",
-    "cli __main__",
+    "coverage profile cfg testing",
+    "cli __main__ pytest_plugin",
 )
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}
 MODULES = sorted(SOURCE.rglob("*.py"))

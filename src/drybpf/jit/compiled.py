@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from time import perf_counter_ns
 
-from drybpf import interpreter
+from drybpf import interpreter, meter
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
@@ -32,6 +32,7 @@ from drybpf.jit.entries import (
     entries,
 )
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
+from drybpf.jit.ledger import Ledger
 from drybpf.jit.module import Module, emit_module
 from drybpf.memory import CONTEXT, frame_top
 from drybpf.native import builtin as builtins
@@ -72,31 +73,41 @@ class Variant:
         lookups: frozenset[int],
         *,
         counting: bool,
+        covering: bool,
         start: int | None,
         natives: Mapping[int, Function[...]],
     ) -> None:
         """Compile, or take from the cache."""
         texts = {number: function.ir() for number, function in natives.items()}
-        key = _key(code, (shape, sorted(lookups), counting, start, texts))
+        key = _key(code, (shape, sorted(lookups), counting, covering, start, texts))
         self.cached = False
         stored = cache.load(key)
         if stored is not None:
-            count, _, rest = stored.partition(b"\n")
-            numbers, _, image = rest.partition(b"\n")
+            facts, _, image = stored.partition(b"\n")
             self.cached = True
-            self.module = Module("", tuple(map(int, numbers.split())), count == b"1")
+            self.module = Module.from_facts(facts)
         else:
             self.module = emit_module(
-                code, shape, lookups, counting=counting, start=start, natives=natives
+                code,
+                shape,
+                lookups,
+                counting=counting,
+                covering=covering,
+                start=start,
+                natives=natives,
             )
             image = compile_ir(self.module.ir)
-            numbers = " ".join(map(str, self.module.helpers)).encode()
-            cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
+            cache.store(key, self.module.facts() + b"\n" + image)
         front = _entry_points(shape, code.may_write, self.module.lookups)
         plain = shape.context is not None or shape.r1 != "context"
         exports = ["run", "repeat", *(["call", "vectorcall", "batch"] if plain else [])]
         self.env = (ctypes.c_uint64 * ENV_WORDS)()
-        self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
+        imports = {"env": ctypes.addressof(self.env)}
+        self.ledger: Ledger | None = None  # what was executed, in the covering variant
+        if covering:
+            self.ledger = Ledger(code, self.module.plans, self.module.counters)
+            imports["counters"] = self.ledger.address
+        self.library = link([image, front], exports, imports)
         self._bound: object = None
         self.run = self.function("run")
         self.plain = plain  # whether the hook's defaults are all that a run needs
@@ -110,7 +121,9 @@ class Variant:
     def function(self, name: str, doc: str = "") -> Callable[..., int]:
         """An entry point as a built-in function."""
         address = self.library.address(name)
-        return builtin(address, name=name, flags=METH_O, keep=(self.library, self.env), doc=doc)
+        return builtin(
+            address, name=name, flags=METH_O, keep=(self.library, self.env, self.ledger), doc=doc
+        )
 
     def bind(
         self,
@@ -189,7 +202,7 @@ class Jit:
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape = code, shape
         self.stats = Stats()
-        self._variants: dict[tuple[bool, int | None], Variant] = {}
+        self._variants: dict[tuple[bool, bool, int | None], Variant] = {}
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
         self._natives: Mapping[int, Function[...]] = {}  # the same
@@ -215,24 +228,29 @@ class Jit:
     def variant(self, *, counting: bool = False, start: int | None = None) -> Variant:
         """A compiled form of the program, made anew after a guess has failed.
 
-        With a `start` it goes on from that slot: that is how a run of many slices continues.
+        With a `start` it goes on from that slot: that is how a run of many slices continues.  While
+        a meter is active, it counts what it executes.
         """
+        covering = meter.is_active()
         if self._lookups != self.stats.lookups:
             self._give_up_variants()
             self._lookups = self.stats.lookups
-        variant = self._variants.get((counting, start))
+        variant = self._variants.get((counting, covering, start))
         if variant is None:
             variant = Variant(
                 self.code,
                 self.shape,
                 self._lookups,
                 counting=counting,
+                covering=covering,
                 start=start,
                 natives=self._natives,
             )
             self.stats.compiles += 1
             self.stats.cached += variant.cached
-            self._variants[counting, start] = variant
+            self._variants[counting, covering, start] = variant
+        if variant.ledger is not None:
+            meter.add_source(variant.ledger)
         return variant
 
     def run(self, state: State, *, counting: bool = False) -> int:
@@ -260,7 +278,8 @@ class Jit:
             elif not self._slice_ended(state, exchange.words[layout.FUEL]):
                 return self.resume(state)
             start = state.pc
-            if len(self._variants) >= MAX_VARIANTS and (counting, start) not in self._variants:
+            wanted = counting, meter.is_active(), start
+            if len(self._variants) >= MAX_VARIANTS and wanted not in self._variants:
                 return interpreter.run(state)
 
     def _go(self, variant: Variant, state: State, exchange: Exchange) -> bool:
@@ -279,6 +298,8 @@ class Jit:
         if words[layout.PC] == FINISHED & M64:
             return True
         exchange.take_back()
+        if variant.ledger is not None:
+            variant.ledger.left(state, len(exchange.outer), words[layout.REASON] != layout.CHECK)
         if failure is not None:
             self._raise(state, failure)
         if words[layout.REASON] == layout.PENDING_RESULT:
@@ -400,7 +421,10 @@ class Jit:
             if not address:
                 return self.run(state)
             try:
-                return self.finish(state, adopt(state, address, given))
+                left = adopt(state, address, given)
+                if variant.ledger is not None:
+                    variant.ledger.left(state)
+                return self.finish(state, left)
             finally:
                 if self._lookups != self.stats.lookups:
                     outdated()
@@ -428,10 +452,14 @@ class Jit:
         exchange.words[layout.HELPERS] = ctypes.addressof(table[0])
         index = 0
         while index < len(packets):
-            index = exchange.go(self.variant().batch, index)
+            variant = self.variant()
+            exchange.words[layout.RELEASE] = int(variant.ledger is None)  # one counts at a time
+            index = exchange.go(variant.batch, index)
             if exchange.left:
                 state = fresh(packets[index])
                 left = adopt(state, exchange.address, exchange.given)
+                if variant.ledger is not None:
+                    variant.ledger.left(state)
                 try:
                     verdicts[index] = self.finish(state, left)
                 except ExecutionError as error:

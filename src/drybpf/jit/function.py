@@ -23,6 +23,7 @@ from drybpf.isa.semantics import (
     STORES,
 )
 from drybpf.jit import layout
+from drybpf.jit.counting import Counting
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
 from drybpf.memory import (
@@ -53,6 +54,7 @@ class Options:
     """Context loads (offset, size) that give the packet's first byte, or, if true, its end."""
     lookups: frozenset[int] = frozenset()  # slots whose guess failed
     counting: bool = False
+    covering: bool = False
 
 
 Emitter = Callable[["FunctionText", int, Instruction], None]
@@ -71,6 +73,7 @@ class FunctionText(Text):
         emitters: Mapping[str, Emitter],
         natives: Mapping[int, Function[...]],
         begin: tuple[Value, Value] | int | None = None,
+        first_counter: int = 0,
     ) -> None:
         """Prepare; `helpers` maps helper numbers to their places in the run's table.
 
@@ -85,11 +88,13 @@ class FunctionText(Text):
         self.begin, self.natives = begin, natives
         self.start = begin if isinstance(begin, int) else None
         self.leaders = self._find_leaders()
+        self.counting = Counting(self, first_counter)
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.uses_lookup = False
         self.cache: dict[int, Value] = {}  # registers by LLVM value, within a block
         self.dirty: set[int] = set()
+        self.block = entry  # the first slot of the block at hand
         self.refund = 0  # what was charged at the current instruction itself
         self.behind = 0  # instructions of the block from the current one on, for counting
 
@@ -181,6 +186,7 @@ class FunctionText(Text):
         if self.start is None:
             self._zero_frame()
         self._emit_limits()
+        self.counting.begin()
 
     def _zero_frame(self) -> None:
         self.line(
@@ -198,6 +204,7 @@ class FunctionText(Text):
 
     def _emit_block(self, first: int, last: int) -> None:
         self.label(f"b{first}")
+        self.block = first
         self.cache, self.dirty = {}, set()
         pcs = [pc for pc in range(first, last) if pc in self.guesses and self.code.slots[pc]]
         self.refund = self.code.fuel.get(first, 0)
@@ -234,7 +241,12 @@ class FunctionText(Text):
         instruction = self.code.slots[pc]
         if instruction and instruction.row and instruction.row.flow == "next":
             self.flush()
-            self.line(f"br label %b{pc + instruction.slots}")
+            self.go(pc + instruction.slots)
+
+    def go(self, target: int | None) -> None:
+        """Jump to a block."""
+        self.counting.edge(self.block, target)
+        self.line(f"br label %b{target}")
 
     # Registers
 
@@ -285,6 +297,7 @@ class FunctionText(Text):
             )
         if self.options.counting and uncounted:
             self.line(f"call void @count(ptr %st, i64 {-uncounted})")
+        self.counting.write()
         values = ", ".join(f"i64 {value}" for value in (fuel, *registers, "%top"))
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
         self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,8 +10,10 @@ from types import MappingProxyType
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.flow import function_bounds
+from drybpf.jit.counting import DECLARATION
 from drybpf.jit.function import FunctionText, Options
 from drybpf.jit.instructions import EMITTERS
+from drybpf.jit.plan import Plan
 from drybpf.jit.provenance import (
     Analysis,
     EntryGuess,
@@ -32,6 +35,19 @@ class Module:
     ir: str
     helpers: tuple[int, ...]  # numbers, in the order of the run's table
     lookups: bool  # whether the table of regions is read
+    plans: tuple[Plan, ...] = ()  # where the functions count, in the covering variant
+    counters: int = 0
+
+    def facts(self) -> bytes:
+        """All but the text, as a line for the cache of compiled code."""
+        plans = [plan.to_json() for plan in self.plans]
+        return json.dumps([self.helpers, self.lookups, plans, self.counters]).encode()
+
+    @classmethod
+    def from_facts(cls, facts: bytes) -> Module:
+        """The inverse of `facts`."""
+        helpers, lookups, plans, counters = json.loads(facts)
+        return cls("", tuple(helpers), lookups, tuple(map(Plan.from_json, plans)), counters)
 
 
 def emit_module(
@@ -40,14 +56,15 @@ def emit_module(
     lookups: frozenset[int] = frozenset(),
     *,
     counting: bool = False,
+    covering: bool = False,
     start: int | None = None,
     natives: Mapping[int, Function[...]] = MappingProxyType({}),
 ) -> Module:
     """Emit the module of a verified program.
 
-    `lookups` are the accesses whose region is looked up; `counting` counts instructions; with a
-    `start` the module goes on from that slot instead of beginning the program; `natives` are the
-    helpers in restricted Python, by number.
+    `lookups` are the accesses whose region is looked up; `counting` counts instructions,
+    `covering` edges of the flow graph; with a `start` the module goes on from that slot instead of
+    beginning the program; `natives` are the helpers in restricted Python, by number.
     """
     ends = tuple(
         (offset, size, value == "data_end")
@@ -66,6 +83,7 @@ def emit_module(
         ends,
         lookups,
         counting,
+        covering,
     )
     analyses = analyse(code, EntryGuess(_entry(shape), pointers))
     helpers: dict[int, int] = {}
@@ -73,8 +91,9 @@ def emit_module(
 
     def add(entry: int, begin: tuple[str, str] | int | None = None) -> FunctionText:
         analysis = analyses.get(entry) or Analysis(code, entry, frame_entry([None] * 5), pointers)
+        first = functions[-1].counting.following if functions else 0
         text = FunctionText(
-            code, entry, analysis.before, options, helpers, EMITTERS, natives, begin
+            code, entry, analysis.before, options, helpers, EMITTERS, natives, begin, first
         )
         functions.append(text)
         return text
@@ -91,8 +110,10 @@ def emit_module(
     looks = any(function.uses_lookup for function in functions)
     used = dict.fromkeys(natives[number] for number in helpers if number in natives)
     inlined = lower(used, inline=True) if used else ""
-    text = "\n".join([prelude(counting=counting), inlined, *lines])
-    return Module(text, tuple(helpers), looks)
+    declared = DECLARATION if covering else ""
+    text = "\n".join([prelude(counting=counting), declared, inlined, *lines])
+    plans = tuple(function.counting.plan for function in functions if function.counting.plan)
+    return Module(text, tuple(helpers), looks, plans, functions[-1].counting.following)
 
 
 def _begin(shape: Shape) -> tuple[str, str]:

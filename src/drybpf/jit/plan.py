@@ -1,0 +1,254 @@
+"""Where compiled code counts, so that as few counters as possible tell everything.
+
+A function is a graph of blocks, closed by a node for the world outside: entries come from it,
+returns go to it.  What flows into a block flows out of it.  So the edges of one spanning tree need
+no counter: their counts follow from the others (Knuth's placement).  The tree takes the edges that
+look frequent; a loop's counters live in registers and are written when the function ends.
+
+Where a run leaves compiled code in the middle of a block, Python knows the place: such an exit is
+an edge to the world outside, counted by Python.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from drybpf import flow
+from drybpf.code import Code
+from drybpf.isa.semantics import PACKET_LOADS
+from drybpf.meter import Counts
+
+OUTSIDE = -1  # the node for what is not this function
+MAX_LOCAL = 24  # counters of one function that are kept in registers
+
+Edge = tuple[int, int]  # from the block at a slot to that at another, or OUTSIDE
+
+
+@dataclass
+class Plan:
+    """The graph of one emitted function, and the counter of each edge that has one.
+
+    Blocks are known by their first slot.  `ends` are places that end the program in the middle of
+    a block, by slot, with their counters; `local` are the counters that are kept in registers.
+    """
+
+    entry: int  # the block that the function begins with
+    begins: bool  # whether it is the way into the module
+    blocks: dict[int, int]  # last slot of each block by its first
+    edges: dict[Edge, int]  # the counter, or -1 on the tree
+    ends: dict[int, int] = field(default_factory=dict)
+    local: tuple[int, ...] = ()
+
+    def to_json(self) -> list[object]:
+        """As data, for the cache of compiled code."""
+        return [
+            self.entry,
+            self.begins,
+            list(self.blocks.items()),
+            [[*edge, counter] for edge, counter in self.edges.items()],
+            list(self.ends.items()),
+        ]
+
+    @classmethod
+    def from_json(cls, data: Sequence[object]) -> Plan:
+        """The inverse of `to_json`, but for what only the emitter needs."""
+        entry, begins, blocks, edges, ends = data
+        return cls(
+            entry,  # type: ignore[arg-type]  # we wrote it
+            bool(begins),
+            dict(blocks),  # type: ignore[call-overload]  # as above
+            {(a, b): counter for a, b, counter in edges},  # type: ignore[attr-defined]  # as above
+            dict(ends),  # type: ignore[call-overload]  # as above
+        )
+
+
+def make_plan(
+    code: Code, entry: int, begins: bool, leaders: Iterable[int], reached: Sequence[int], first: int
+) -> tuple[Plan, int]:
+    """Place the counters of a function, numbered from `first`; gives the next number, too."""
+    blocks = _blocks(code, set(leaders), reached)
+    edges = [(OUTSIDE, entry), *_edges(code, blocks)]
+    frequency = _frequencies(code, blocks, entry)
+    weights = {edge: _weight(code, blocks, frequency, edge) for edge in edges}
+    tree = _spanning_tree(sorted(weights, key=lambda edge: -weights[edge]))
+    counters, number = {}, first
+    for edge in weights:
+        counters[edge] = -1
+        if edge not in tree:
+            counters[edge] = number
+            number += 1
+    ends = {}
+    for pc in reached:
+        instruction = code.slots[pc]
+        if instruction and instruction.row and instruction.row.semantics in PACKET_LOADS:
+            ends[pc], number = number, number + 1
+    loops = _depths(blocks, edges)
+    inner = [
+        (-weights[edge], counter)
+        for edge, counter in counters.items()
+        if counter >= 0 and min(loops.get(edge[0], 0), loops.get(edge[1], 0)) > 0
+    ]
+    local = tuple(counter for _, counter in sorted(inner)[:MAX_LOCAL])
+    return Plan(entry, begins, blocks, counters, ends, local), number
+
+
+def _blocks(code: Code, leaders: set[int], reached: Sequence[int]) -> dict[int, int]:
+    """The last slot of each block, by its first."""
+    starts = [pc for pc in reached if pc in leaders]
+    blocks = {}
+    for index, first in enumerate(starts):
+        behind = starts[index + 1] if index + 1 < len(starts) else len(code)
+        pc = first
+        for pc in slots_of(code, first, behind - 1):
+            instruction = code.slots[pc]
+            if instruction and instruction.row and instruction.row.flow != "next":
+                break
+        blocks[first] = pc
+    return blocks
+
+
+def slots_of(code: Code, first: int, last: int) -> Iterator[int]:
+    """The slots from one to another at which instructions begin."""
+    return (pc for pc in range(first, last + 1) if code.slots[pc] is not None)
+
+
+def _edges(code: Code, blocks: Mapping[int, int]) -> Iterator[Edge]:
+    for first, last in blocks.items():
+        following = flow.successors(code.slots, last)
+        if not following:
+            yield first, OUTSIDE
+        for behind in dict.fromkeys(following):
+            yield first, behind
+
+
+def _depths(blocks: Mapping[int, int], edges: Sequence[Edge]) -> dict[int, int]:
+    """How many loops a block lies in, by its place: between a jump back and its target."""
+    steps: Counter[int] = Counter()
+    for source, target in edges:
+        if OUTSIDE < target <= source:
+            steps[target] += 1
+            steps[source + 1] -= 1
+    depths, depth, changes = {}, 0, sorted(steps.items(), reverse=True)
+    for first in blocks:
+        while changes and changes[-1][0] <= first:
+            depth += changes.pop()[1]
+        depths[first] = depth
+    return depths
+
+
+def _frequencies(code: Code, blocks: Mapping[int, int], entry: int) -> dict[int, float]:
+    """How often each block may run, a guess: loops go round, few jumps forward are taken."""
+    edges = list(_edges(code, blocks))
+    depths = _depths(blocks, edges)
+    share = dict.fromkeys(blocks, 0.0)
+    share[entry] = 1.0
+    for first, last in blocks.items():
+        following = dict.fromkeys(flow.successors(code.slots, last))
+        for behind in following:
+            if behind > first:
+                odds = 1.0 if len(following) == 1 else 0.3 if behind != last + 1 else 0.7
+                share[behind] += share[first] * odds
+    return {first: share[first] * 8.0 ** min(depths[first], 6) for first in blocks}
+
+
+def _weight(
+    code: Code, blocks: Mapping[int, int], frequency: Mapping[int, float], edge: Edge
+) -> float:
+    source, target = edge
+    if source == OUTSIDE:
+        return frequency[target]
+    weight = frequency[source]
+    last = blocks[source]
+    if len(set(flow.successors(code.slots, last))) == 2:
+        back = OUTSIDE < target <= source
+        weight *= 0.9 if back else 0.7 if target == last + 1 else 0.3
+    return weight
+
+
+def _spanning_tree(edges: Iterable[Edge]) -> set[Edge]:
+    """Kruskal's: the edges in this order, but for those that close a circle."""
+    parents: dict[int, int] = {}
+
+    def root(node: int) -> int:
+        while parents.setdefault(node, node) != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
+
+    tree = set()
+    for edge in edges:
+        source, target = map(root, edge)
+        if source != target:
+            parents[source] = target
+            tree.add(edge)
+    return tree
+
+
+def solve(
+    code: Code,
+    plan: Plan,
+    counters: Sequence[int],
+    before: Mapping[int, int],
+    behind: Mapping[int, int],
+) -> Counts:
+    """What a function executed, from its counters and from where runs left it.
+
+    `before` and `behind` count the exits by slot: before the instruction there, or behind it.
+    """
+    behind = Counter(behind) + Counter({pc: counters[n] for pc, n in plan.ends.items()})
+    exits = {
+        first: [(pc, before.get(pc, 0), behind.get(pc, 0)) for pc in slots_of(code, first, last)]
+        for first, last in plan.blocks.items()
+    }
+    gone = {first: sum(a + b for _, a, b in places) for first, places in exits.items()}
+    flows = _flows(plan, counters, gone)
+    arriving: Counter[int] = Counter()
+    for (_, target), count in flows.items():
+        arriving[target] += count
+    counts = Counts(code)
+    executed: dict[int, int] = {}
+    taken: dict[int, int] = {}
+    for first, last in plan.blocks.items():
+        running = arriving[first]
+        for pc, left_before, left_behind in exits[first]:
+            running -= left_before
+            executed[pc] = running
+            running -= left_behind
+        if last in code.branches:
+            taken[last] = flows[first, code.branches[last]]
+    counts.add(executed, taken)
+    return counts
+
+
+def _flows(plan: Plan, counters: Sequence[int], gone: Mapping[int, int]) -> dict[Edge, int]:
+    """The count of every edge: what goes into a node comes out of it."""
+    known = {edge: counters[number] for edge, number in plan.edges.items() if number >= 0}
+    unknown: dict[int, set[Edge]] = {}
+    surplus: Counter[int] = Counter()  # what flowed in, less what flowed out, of known edges
+    for node, count in gone.items():
+        surplus[node] -= count
+        surplus[OUTSIDE] += count
+    for edge, number in plan.edges.items():
+        if number < 0:
+            for node in edge:
+                unknown.setdefault(node, set()).add(edge)
+        else:
+            surplus[edge[0]] -= known[edge]
+            surplus[edge[1]] += known[edge]
+    work = [node for node, edges in unknown.items() if len(edges) == 1]
+    while work:
+        node = work.pop()
+        if not unknown[node]:
+            continue
+        edge = unknown[node].pop()
+        count = surplus[node] if edge[0] == node else -surplus[node]
+        known[edge] = count
+        surplus[edge[0]] -= count
+        surplus[edge[1]] += count
+        other = edge[0] if edge[1] == node else edge[1]
+        unknown[other].discard(edge)
+        if len(unknown[other]) == 1:
+            work.append(other)
+    return known
