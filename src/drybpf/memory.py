@@ -14,8 +14,9 @@ Within the stack, frame d of a run has 512 bytes above a gap of 512, and r10 is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from struct import Struct
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from drybpf.errors import MemoryFault
@@ -30,6 +31,7 @@ FUNCTION_HANDLES = HANDLES + (SLOT_SIZE >> 1)  # + the slot of the function's en
 
 FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES = 512, 1024, 8
 
+_ZEROS = bytes(FRAME_SIZE)
 _FORMATS = {1: Struct("<B"), 2: Struct("<H"), 4: Struct("<I"), 8: Struct("<Q")}
 _MASKS = {size: (1 << 8 * size) - 1 for size in _FORMATS}
 
@@ -40,29 +42,104 @@ def frame_top(depth: int) -> int:
 
 
 class Region:
-    """A stretch of guest addresses over a host buffer."""
+    """A stretch of guest addresses over a host buffer.
 
-    __slots__ = ("data", "length", "name", "start", "writable")
+    With a `stride`, a power of two, it holds values of `size` bytes at the multiples of the stride,
+    and no access leaves its value.  `protected` are the spans (from, up to) that programs cannot
+    write although the rest is writable.
+    """
 
-    def __init__(self, name: str, start: int, buffer: Buffer, *, writable: bool = True) -> None:
+    __slots__ = ("data", "length", "mask", "name", "protected", "room", "start", "writable")
+
+    def __init__(
+        self,
+        name: str,
+        start: int,
+        buffer: Buffer,
+        *,
+        writable: bool = True,
+        stride: int = 0,
+        size: int = 0,
+        protected: tuple[tuple[int, int], ...] = (),
+    ) -> None:
         """Map a buffer at a guest address; it is writable where buffer and caller say so."""
         self.name, self.start = name, start
         self.data = memoryview(buffer).cast("B")
         self.length = len(self.data)
         self.writable = writable and not self.data.readonly
+        # An access lies inside where its offset is below the length and, within its value, its
+        # end is at most the room.
+        self.mask = stride - 1 if stride else -1
+        self.room = size if stride else self.length
+        self.protected = protected
+
+    def allows(self, offset: int, size: int) -> bool:
+        """Whether a program may write some bytes that lie inside."""
+        return self.writable and all(
+            offset >= end or offset + size <= begin for begin, end in self.protected
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the bytes: a view cannot be pickled, and may be of a part of its buffer."""
         data = bytearray(self.data) if self.writable else bytes(self.data)
-        return _region, (self.name, self.start, data, self.writable)
+        stride = self.mask + 1
+        return _region, (
+            self.name,
+            self.start,
+            data,
+            self.writable,
+            stride,
+            self.room,
+            self.protected,
+        )
 
     def __repr__(self) -> str:
         """`<Region packet [0x30000000, 0x30000040)>`."""
         return f"<Region {self.name} [{self.start:#x}, {self.start + self.length:#x})>"
 
 
-def _region(name: str, start: int, buffer: Buffer, writable: bool) -> Region:
-    return Region(name, start, buffer, writable=writable)
+def _region(
+    name: str,
+    start: int,
+    buffer: Buffer,
+    writable: bool,
+    stride: int,
+    size: int,
+    protected: tuple[tuple[int, int], ...],
+) -> Region:
+    return Region(
+        name, start, buffer, writable=writable, stride=stride, size=size, protected=protected
+    )
+
+
+class PacketFrame(Region):
+    """A packet in a buffer with room around it, in which its two ends can move."""
+
+    __slots__ = ("buffer", "origin")
+
+    def __init__(self, origin: int, buffer: Buffer, low: int, high: int) -> None:
+        """Show the bytes from `low` up to `high`; the buffer's first is at address `origin`."""
+        super().__init__("packet", low, b"")
+        self.buffer, self.origin = memoryview(buffer).cast("B"), origin
+        self.move(low, high)
+
+    @property
+    def limit(self) -> int:
+        """The address behind the buffer."""
+        return self.origin + len(self.buffer)
+
+    def move(self, low: int, high: int) -> None:
+        """Move the ends.  Raises `ValueError` where they leave the buffer or cross."""
+        if not self.origin <= low <= high <= self.limit:
+            raise ValueError(f"[{low:#x}, {high:#x}) leaves the packet's buffer")
+        self.start, self.length = low, high - low
+        self.data = self.buffer[low - self.origin : high - self.origin]
+        self.room, self.writable = self.length, not self.buffer.readonly
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the whole buffer."""
+        end = self.start + self.length
+        return PacketFrame, (self.origin, bytearray(self.buffer), self.start, end)
 
 
 class Memory:
@@ -72,9 +149,10 @@ class Memory:
     `MemoryFault`.  An access never crosses from one region into another.
     """
 
-    def __init__(self) -> None:
-        """Begin with a stack of one zeroed frame."""
-        self._slots: dict[int, list[Region]] = {}
+    def __init__(self, shared: Mapping[int, list[Region]] = MappingProxyType({})) -> None:
+        """Begin with a stack of one zeroed frame, and with the regions of a space, by slot."""
+        self._shared = shared
+        self._slots: dict[int, list[Region]] = dict(shared)
         self._stack = memoryview(bytearray(MAX_FRAMES * FRAME_STRIDE))
         self._slots[STACK >> SLOT_BITS] = []
         self.push_frame(0)
@@ -103,9 +181,24 @@ class Memory:
     def push_frame(self, depth: int) -> None:
         """Zero frame `depth` and let the program see it."""
         frame = self._frame(depth)
-        frame.data[:] = bytes(FRAME_SIZE)
+        frame.data[:] = _ZEROS
         # The newest frame stands first: it is the one that programs use most.
         self._slots[STACK >> SLOT_BITS].insert(0, frame)
+
+    def clear_frame(self, depth: int) -> None:
+        """Zero a frame that the program sees."""
+        self._frame(depth).data[:] = _ZEROS
+
+    @property
+    def packet_frame(self) -> PacketFrame | None:
+        """The packet, where its ends can move."""
+        region = self.at(PACKET)
+        return region if isinstance(region, PacketFrame) else None
+
+    def at(self, address: int) -> Region | None:
+        """The one region of the slot of an address; None where there is none."""
+        regions = self._slots.get(address >> SLOT_BITS)
+        return regions[0] if regions else None
 
     def _frame(self, depth: int) -> Region:
         begin = depth * FRAME_STRIDE + FRAME_STRIDE - FRAME_SIZE
@@ -129,7 +222,7 @@ class Memory:
         """Read 1, 2, 4 or 8 bytes as an unsigned number."""
         for region in self._slots.get(address >> SLOT_BITS, ()):
             offset = address - region.start
-            if 0 <= offset <= region.length - size:
+            if 0 <= offset < region.length and (offset & region.mask) + size <= region.room:
                 value: int = _FORMATS[size].unpack_from(region.data, offset)[0]
                 return value
         raise self._fault(address, size, "read")
@@ -138,7 +231,12 @@ class Memory:
         """Write the low 1, 2, 4 or 8 bytes of a number."""
         for region in self._slots.get(address >> SLOT_BITS, ()):
             offset = address - region.start
-            if 0 <= offset <= region.length - size and region.writable:
+            if (
+                0 <= offset < region.length
+                and (offset & region.mask) + size <= region.room
+                and region.writable
+                and (not region.protected or region.allows(offset, size))
+            ):
                 _FORMATS[size].pack_into(region.data, offset, value & _MASKS[size])
                 return
         raise self._fault(address, size, "write")
@@ -169,17 +267,20 @@ class Memory:
         for region in self._slots.get(address >> SLOT_BITS, ()):
             offset = address - region.start
             if 0 <= offset < region.length:
-                available = bytes(region.data[offset : offset + limit])
+                inner = offset & region.mask
+                count = max(0, min(limit, region.room - inner))
+                available = bytes(region.data[offset : offset + count])
                 text, end, _ = available.partition(b"\0")
                 if end or len(available) == limit:
                     return text
-                raise self._fault(region.start + region.length, 1, "read")
+                raise self._fault(address + len(available), 1, "read")
         raise self._fault(address, 1, "read")
 
     def _view(self, address: int, size: int, kind: str, *, write: bool = False) -> memoryview:
         for region in self._slots.get(address >> SLOT_BITS, ()):
             offset = address - region.start
-            if 0 <= offset <= region.length - size and (region.writable or not write):
+            inside = 0 <= offset < region.length and (offset & region.mask) + size <= region.room
+            if inside and (not write or region.allows(offset, size)):
                 return region.data[offset : offset + size]
         raise self._fault(address, size, kind)
 
@@ -197,19 +298,30 @@ class Memory:
         if not regions:
             return MemoryFault(address, size, kind, "", "nothing is mapped there")
         nearest = min(regions, key=lambda region: _distance(region, address))
-        end = nearest.start + nearest.length
-        if nearest.start <= address <= end - size:
-            return MemoryFault(address, size, kind, nearest.name, f"{nearest.name} is read-only")
+        end, offset = nearest.start + nearest.length, address - nearest.start
+        if 0 <= offset < nearest.length:
+            inner = offset & nearest.mask
+            if inner + size <= nearest.room:
+                reason = f"{nearest.name} is read-only"
+                if nearest.writable:
+                    reason = f"offset {offset} of {nearest.name} is read-only"
+                return MemoryFault(address, size, kind, nearest.name, reason)
+            if nearest.mask != -1:
+                reason = f"outside the value of {nearest.room} bytes at {address - inner:#x}"
+                return MemoryFault(address, size, kind, nearest.name, reason)
         reason = f"outside {nearest.name} [{nearest.start:#x}, {end:#x})"
         return MemoryFault(address, size, kind, nearest.name, reason)
 
     def copy(self) -> Memory:
-        """Copy regions and bytes, so that the copy can run on without touching this one."""
-        twin = Memory()
-        twin._slots = {}
+        """Copy regions and bytes, so that the copy can run on without touching this one.
+
+        What a space shares, maps and data sections, is shared by the copy too.
+        """
+        twin = Memory(self._shared)
         twin._stack = memoryview(bytearray(self._stack))
-        twins = {id(region): twin._twin(region) for region in self.regions()}
-        for slot, regions in self._slots.items():
+        own = {slot: all_ for slot, all_ in self._slots.items() if slot not in self._shared}
+        twins = {id(region): twin._twin(region) for each in own.values() for region in each}
+        for slot, regions in own.items():
             twin._slots[slot] = [twins[id(region)] for region in regions]
         return twin
 
@@ -217,8 +329,20 @@ class Memory:
         if region.start >> SLOT_BITS == STACK >> SLOT_BITS:
             begin = region.start - STACK
             return Region(region.name, region.start, self._stack[begin : begin + region.length])
-        buffer = bytearray(region.data) if region.writable else bytes(region.data)
-        return Region(region.name, region.start, buffer, writable=region.writable)
+        if isinstance(region, PacketFrame):
+            end = region.start + region.length
+            return PacketFrame(region.origin, bytearray(region.buffer), region.start, end)
+        buffer = bytes(region.data) if region.data.readonly else bytearray(region.data)
+        stride = region.mask + 1
+        return Region(
+            region.name,
+            region.start,
+            buffer,
+            writable=region.writable,
+            stride=stride,
+            size=region.room if stride else 0,
+            protected=region.protected,
+        )
 
 
 def _check_length(length: int) -> None:

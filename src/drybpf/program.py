@@ -14,8 +14,10 @@ from drybpf.helpers import Helpers
 from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
 from drybpf.interpreter import Trace
+from drybpf.memory import Memory
 from drybpf.native import vectorcall
 from drybpf.result import Result
+from drybpf.space import Space
 from drybpf.state import DEFAULT_BUDGET, UNLIMITED, State
 
 if TYPE_CHECKING:
@@ -41,12 +43,17 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         host: Host | None = None,
         budget: int | None = DEFAULT_BUDGET,
         engine: Engine = "auto",
+        space: Space | None = None,
     ) -> None:
-        """Put a program together; by default it gets memory in r1 and its length in r2."""
+        """Put a program together; by default it gets memory in r1 and its length in r2.
+
+        `space` holds the maps and data that it shares with other programs.
+        """
         self.code = code
         self.hook = hook or Raw()
         self.helpers = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
         self.host = host or Host()
+        self.space = space or Space()
         self._budget = check_budget(budget)
         self._engine = check_engine(engine)
         self._verified = False
@@ -164,6 +171,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
             "host": self.host,
             "budget": self.budget,
             "engine": self.engine,
+            "space": self.space,
         }
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -226,7 +234,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """The state of a run that has not begun, for an engine or a debugger to go on from."""
         self._ensure_verified()
         chosen = self.budget if budget == -1 else check_budget(budget)
-        state = new_state(self.code, self.helpers, self.host, chosen)
+        state = new_state(self.code, self.helpers, self.host, chosen, self.space)
         self.hook.enter(state, packet, **fields)
         set_registers(state, registers)
         return state
@@ -249,9 +257,15 @@ def rebuild(cls: type[Program], code: Code, options: dict[str, Any]) -> Program:
     return cls(code, **options)
 
 
-def new_state(code: Code, helpers: Helpers, host: Host, budget: int | None) -> State:
-    """A state at the code's first instruction, with nothing mapped but the stack."""
-    return State(code, helpers=helpers, host=host, fuel=UNLIMITED if budget is None else budget)
+def new_state(
+    code: Code, helpers: Helpers, host: Host, budget: int | None, space: Space | None = None
+) -> State:
+    """A state at the code's first instruction, with nothing mapped but stack and space."""
+    space = space or Space()
+    space.epoch += 1
+    fuel = UNLIMITED if budget is None else budget
+    memory = Memory(space.slots)
+    return State(code, memory, helpers=helpers, host=host, fuel=fuel, space=space, cpu=host.cpu)
 
 
 def set_registers(state: State, registers: Mapping[int, int] | None) -> None:

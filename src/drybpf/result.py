@@ -14,7 +14,7 @@ class Result:
 
     `value` is r0, `action` the verdict where the hook has verdicts, `packet` the packet as it is
     afterwards, `printed` the texts that helpers printed, `instructions` the number of executed
-    instructions.
+    instructions, `records` what the program did to the world, in order.
     """
 
     value: int
@@ -22,6 +22,7 @@ class Result:
     packet: bytes
     printed: tuple[str, ...]
     instructions: int
+    records: tuple[object, ...] = ()
 
     @classmethod
     def of(cls, state: State, action: IntEnum | None) -> Result:
@@ -33,4 +34,5 @@ class Result:
             state.memory.read(begin, end - begin),
             tuple(state.printed),
             state.instructions,
+            tuple(state.records),
         )

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drybpf.code import Code
+from drybpf.entry import NO_SHAPE, Shape
 from drybpf.errors import CallDepthExceeded, ExecutionError, HelperError
 from drybpf.host import Host
 from drybpf.isa.semantics import M64
-from drybpf.memory import MAX_FRAMES, Memory, frame_top
+from drybpf.memory import CONTEXT, MAX_FRAMES, Memory, frame_top
+from drybpf.space import Space
 
 UNLIMITED = (1 << 63) - 1  # the fuel of a run without a budget
 FINISHED = -1  # the pc of a run that has ended
@@ -36,7 +38,10 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """What a helper returns to have another program run in place of this one (a tail call)."""
+    """What a helper returns to have another program run in place of this one (a tail call).
+
+    It begins with the context in r1, all else zero, in the frame of the function that called.
+    """
 
     code: Code
 
@@ -71,6 +76,12 @@ class State:
     instructions: int = 0
     packet: tuple[int, int] = (0, 0)  # guest addresses of the first byte and behind the last
     printed: list[str] = field(default_factory=list)
+    space: Space = field(default_factory=Space)
+    shape: Shape = NO_SHAPE  # how the program was entered
+    cpu: int = 0
+    tail_calls: int = 0
+    records: list[object] = field(default_factory=list)  # what was done to the world, in order
+    moved: Callable[[], None] | None = None  # is told when the packet has moved
 
     @property
     def finished(self) -> bool:
@@ -91,7 +102,31 @@ class State:
             self.instructions,
             self.packet,
             list(self.printed),
+            self.space,
+            self.shape,
+            self.cpu,
+            self.tail_calls,
+            list(self.records),
         )
+
+    def move_packet(self, low: int, data: int, high: int) -> None:
+        """Let the program see the packet's buffer from `low` up to `high`; it begins at `data`.
+
+        What lies between `low` and `data` is metadata.  The context's pointers and lengths follow.
+        Raises `ValueError` where that leaves the buffer, or where the run has none of its own.
+        """
+        frame = self.memory.packet_frame
+        if frame is None or not low <= data <= high:
+            raise ValueError("this run's packet cannot be moved")
+        frame.move(low, high)
+        self.packet = (data, high)
+        values = {"data_meta": low, "data": data, "data_end": high, "length": high - data}
+        context = self.memory.at(CONTEXT)
+        for offset, size, kind in self.shape.context or ():
+            if context is not None and kind in values:
+                context.data[offset : offset + size] = values[kind].to_bytes(size, "little")
+        if self.moved is not None:
+            self.moved()
 
     def enter(
         self,
@@ -151,6 +186,10 @@ class State:
             self.enter(result.function, result.arguments, return_pc, result.then)
         elif isinstance(result, Enter):
             self.code, self.pc = result.code, 0
+            depth = len(self.frames)
+            first = CONTEXT if self.shape.r1 == "context" else self.registers[1]
+            self.registers[:] = [0, first, *[0] * 8, frame_top(depth)]
+            self.memory.clear_frame(depth)
         else:
             self.registers[:6] = [to_register(number, result), 0, 0, 0, 0, 0]
             self.pc = return_pc
@@ -197,6 +236,10 @@ class Context:
     def read_string(self, address: int, limit: int = 1 << 16) -> bytes:
         """Read a string up to its zero byte, at most `limit` bytes of it."""
         return self.memory.read_string(address, limit)
+
+    def record(self, effect: object) -> None:
+        """Keep what the program did to the world, for the result."""
+        self.state.records.append(effect)
 
     def print(self, text: str) -> None:
         """Add text to what the run has printed."""

@@ -79,7 +79,8 @@ def _file(index: int, file: SourceFile, roots: tuple[str | Path, ...]) -> Iterat
     text, tally = find_text(file, roots), file.tally
     yield f'<section class="file" id="f{index}"><div class="title"><h2>{escape(file.path)}</h2>'
     yield (
-        f"<div>{percent(tally.line_rate)} of lines, {percent(tally.branch_rate)} of ways</div></div>"
+        f"<div>{percent(tally.line_rate)} of lines, {percent(tally.branch_rate)} of ways</div>"
+        "</div>"
     )
     if text.note:
         yield f'<div class="note">{escape(text.note)}</div>'

@@ -1,4 +1,4 @@
-"""What was covered, seen from the source: files, their lines, the branches and instructions there."""
+"""What was covered, seen from the source: files, lines, branches, instructions."""
 
 from __future__ import annotations
 

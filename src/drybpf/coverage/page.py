@@ -28,7 +28,8 @@ main { padding: 16px 28px 60px; max-width: 1280px; }
   var(--edge); margin-bottom: 14px; }
 kbd { border: 1px solid var(--edge); border-radius: 4px; padding: 0 5px; background: var(--soft);
   font: 12px ui-monospace, monospace; }
-section.file { border: 1px solid var(--edge); border-radius: 8px; margin: 0 0 22px; overflow: clip; }
+section.file { border: 1px solid var(--edge); border-radius: 8px; margin: 0 0 22px;
+  overflow: clip; }
 .title { display: flex; justify-content: space-between; gap: 20px; padding: 10px 14px;
   background: var(--soft); border-bottom: 1px solid var(--edge); align-items: center; }
 .note { padding: 6px 14px; color: var(--part-ink); background: var(--part); }

@@ -70,7 +70,8 @@ def _details(file: SourceFile) -> Iterator[str]:
                 yield f"{file.path}:{line.number}: insn {branch.pc} {branch.text}: {what}"
     for line, call in file.calls():
         if call.helper is not None and not call.count:
-            yield f"{file.path}:{line.number}: insn {call.pc} {helper_name(call.helper)}: never called"
+            place = f"{file.path}:{line.number}: insn {call.pc}"
+            yield f"{place} {helper_name(call.helper)}: never called"
     for function in file.functions:
         if not function.hits:
             yield f"{file.path}:{function.line}: {function.name}: never entered"

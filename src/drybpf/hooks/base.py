@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from drybpf.entry import Shape
-from drybpf.memory import PACKET, Region
+from drybpf.memory import PACKET, PacketFrame, Region
 from drybpf.state import State
 
 if TYPE_CHECKING:
@@ -45,11 +45,24 @@ class Hook(ABC):
         gives every program its own.
         """
         view = memoryview(packet).cast("B")
-        if state.code.may_write and (view.readonly or self.private_packet):
-            view = memoryview(bytearray(view))
-        region = state.memory.map(Region("packet", address, view))
+        state.shape = self.shape
+        if state.code.may_write and self.private_packet:
+            region: Region = self._private(view)
+        else:
+            if state.code.may_write and view.readonly:
+                view = memoryview(bytearray(view))
+            region = Region("packet", address, view)
+        state.memory.map(region)
         state.packet = (address, address + region.length)
         return region
+
+    def _private(self, packet: memoryview) -> PacketFrame:
+        """A copy of the packet in a buffer of its own, with room before and behind it."""
+        headroom = self.shape.headroom
+        buffer = bytearray(max(self.shape.buffer_size, headroom + len(packet)))
+        buffer[headroom : headroom + len(packet)] = packet
+        address = self.packet_address
+        return PacketFrame(address - headroom, buffer, address, address + len(packet))
 
     def __repr__(self) -> str:
         """`<Hook xdp>`."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 HEADROOM = 256  # bytes before the packet: the kernel's XDP_PACKET_HEADROOM
+FRAME_SIZE = 4096 - 320  # of the kernel's page for a packet, less its struct skb_shared_info
 DEFAULT_IFINDEX = 1
 # struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
 _XDP_MD = Struct("<6I")
@@ -43,7 +44,7 @@ class Xdp(Hook):
         context=(
             (0, 4, "data"),
             (4, 4, "data_end"),
-            (8, 4, "data"),
+            (8, 4, "data_meta"),
             (12, 4, DEFAULT_IFINDEX),
             (16, 4, 0),
             (20, 4, 0),
@@ -51,6 +52,8 @@ class Xdp(Hook):
         context_length=_XDP_MD.size,
         context_writable=False,
         private_packet=True,
+        headroom=HEADROOM,
+        buffer_size=FRAME_SIZE,
     )
 
     def enter(
@@ -69,8 +72,8 @@ class Xdp(Hook):
         begin = self.packet_address
         region = self.map_packet(state, packet, begin)
         end = begin + region.length
-        context = _XDP_MD.pack(begin, end, begin, ifindex, rx_queue, egress_ifindex)
-        state.memory.map(Region("xdp_md", CONTEXT, context))
+        context = bytearray(_XDP_MD.pack(begin, end, begin, ifindex, rx_queue, egress_ifindex))
+        state.memory.map(Region("xdp_md", CONTEXT, context, writable=False))
         state.registers[1] = CONTEXT
 
     def action(self, value: int) -> XdpAction:

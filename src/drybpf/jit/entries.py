@@ -411,7 +411,7 @@ def _context_setup(shape: Shape) -> str:
                 lines.append(f"%cn{index} = trunc i64 {stored} to i32")
                 stored = f"%cn{index}"
         else:
-            stored = str(shape.packet_address if value == "data" else value)
+            stored = str(shape.packet_address if value in ("data", "data_meta") else value)
         lines.append(f"%cp{index} = getelementptr i8, ptr %ctx, i64 {offset}")
         lines.append(f"store i{bits} {stored}, ptr %cp{index}")
     return "\n  ".join(lines)

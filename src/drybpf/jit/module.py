@@ -27,6 +27,8 @@ from drybpf.jit.runtime import prelude
 from drybpf.memory import CONTEXT, PACKET
 from drybpf.native.restricted import Function, lower
 
+POINTERS = ("data", "data_end", "data_meta")  # what a context can say of the packet
+
 
 @dataclass(frozen=True)
 class Module:
@@ -69,12 +71,10 @@ def emit_module(
     ends = tuple(
         (offset, size, value == "data_end")
         for offset, size, value in shape.context or ()
-        if value in ("data", "data_end") and not shape.context_writable
+        if value in POINTERS and not shape.context_writable
     )
     pointers = frozenset(
-        (offset, size)
-        for offset, size, value in shape.context or ()
-        if value in ("data", "data_end")
+        (offset, size) for offset, size, value in shape.context or () if value in POINTERS
     ) | set(shape.pointers)
     options = Options(
         shape.packet_address,

@@ -1,0 +1,43 @@
+"""Between the bytes of a key or value and what Python sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Codec(Protocol):
+    """How the bytes of one type are shown in Python; `size` is their number."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that a value takes."""
+
+    def unpack(self, data: bytes) -> Any:  # noqa: ANN401 (whatever the type is shown as)
+        """The value that `size` bytes hold."""
+
+    def pack(self, value: Any) -> bytes:  # noqa: ANN401 (as above)
+        """The bytes of a value.  Raises `TypeError` or `ValueError` for what does not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawBytes:
+    """Bytes as they are, where nothing is known of their type."""
+
+    size: int
+
+    def unpack(self, data: bytes) -> bytes:
+        """The bytes."""
+        return bytes(data)
+
+    def pack(self, value: object) -> bytes:
+        """The bytes of a buffer of just this size, or of an unsigned number below its range."""
+        if isinstance(value, int):
+            try:
+                return value.to_bytes(self.size, "little")
+            except OverflowError as error:
+                raise ValueError(f"{value} does not fit into {self.size} bytes") from error
+        data = bytes(memoryview(value).cast("B"))  # type: ignore[arg-type]  # a TypeError says so
+        if len(data) != self.size:
+            raise ValueError(f"{self.size} bytes are wanted, not {len(data)}")
+        return data
