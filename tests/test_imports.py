@@ -30,7 +30,7 @@ LAYERS = (  # from the bottom; modules of one line may import each other
     "result",
     "program vm",
     "objects packets",
-    "coverage profile cfg testing",
+    "cfg coverage profile testing trace",
     "cli __main__ pytest_plugin",
 )
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}

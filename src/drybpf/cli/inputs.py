@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
 
@@ -48,13 +49,35 @@ def read_program(path: str, name: str | None = None) -> Program:
 
     Raises `UsageError` where there are several, `CannotRunError` where it cannot be run.
     """
+    program = read_one(path, name)
+    can_run(program)
+    return program
+
+
+def read_one(path: str, name: str | None = None) -> Program:
+    """The one program that is meant, to look at it.  Raises `UsageError` where there are several."""
     programs = read_programs(path, name)
     if len(programs) != 1:
         names = ", ".join(program.name for program in programs) or "none"
         raise click.UsageError(f"say which program with --program: {names}")
-    if obstacles := getattr(programs[0], "obstacles", ()):  # only those of objects have any
-        raise CannotRunError(f"{programs[0].name!r} cannot run: {'; '.join(obstacles)}")
     return programs[0]
+
+
+def can_run(program: Program) -> None:
+    """Raise `CannotRunError` where a program cannot be run, with its obstacles."""
+    if obstacles := getattr(program, "obstacles", ()):  # only those of objects have any
+        raise CannotRunError(f"{program.name!r} cannot run: {'; '.join(obstacles)}")
+
+
+def read_packets(pcap: str | None, mem: str | None) -> Iterator[bytes]:
+    """What a program is to be run on: the packets of a capture, or the one memory or packet."""
+    if pcap is not None and mem is not None:
+        raise click.UsageError("--pcap and --mem exclude each other")
+    if pcap is None:
+        return iter([read_memory(mem)])
+    from drybpf.packets import read_capture  # noqa: PLC0415 (only for captures)
+
+    return (packet.data for packet in read_capture(pcap))
 
 
 def write_file(path: str, data: bytes, *sources: str) -> None:

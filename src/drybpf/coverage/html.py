@@ -119,9 +119,8 @@ def _line(index: int, number: int, source: str, line: Line | None) -> Iterator[s
 def _badge(branch: Branch) -> str:
     if not branch.missing:
         return ""
-    what = "never reached" if branch.missing == "reached" else f"never {branch.missing}"
     detail = f"insn {branch.pc} {branch.text}: taken {branch.taken}, not taken {branch.passed}"
-    return f'<span class="badge" title="{escape(detail)}">{what}</span>'
+    return f'<span class="badge" title="{escape(detail)}">{branch.missing}</span>'
 
 
 def _instructions(line: Line) -> str:
@@ -149,7 +148,7 @@ def _gaps(index: int, file: SourceFile) -> Iterator[str]:
     for line in file.lines.values():
         items += [
             f'<a href="#f{index}-{line.number}">line {line.number}</a>: '
-            f"<code>{escape(branch.text)}</code> never {branch.missing}"
+            f"<code>{escape(branch.text)}</code> {branch.missing}"
             for branch in line.branches
             if line.hits and branch.missing
         ]

@@ -42,10 +42,10 @@ class Branch:
 
     @property
     def missing(self) -> str:
-        """Which way was never gone: `taken`, `not taken`, `reached`, or "" for none."""
+        """Which way was never gone: `never taken`, `always taken`, `never reached`, or ""."""
         if not self.reached:
-            return "reached"
-        return "taken" if not self.taken else "not taken" if not self.passed else ""
+            return "never reached"
+        return "never taken" if not self.taken else "always taken" if not self.passed else ""
 
 
 @dataclass(slots=True)

@@ -36,6 +36,21 @@ def _row(name: str, tally: Tally, missing: str) -> tuple[str, ...]:
     return name, *map(str, numbers), percent(tally.line_rate), missing
 
 
+def summary(coverage: Coverage) -> list[dict[str, object]]:
+    """The table as plain data."""
+    return [
+        {
+            "file": file.path,
+            "lines": file.tally.lines,
+            "lines_hit": file.tally.lines_hit,
+            "ways": file.tally.ways,
+            "ways_gone": file.tally.ways_gone,
+            "missing": [list(part) for part in file.missing],
+        }
+        for file in source_files(coverage)
+    ]
+
+
 def total(files: Iterable[SourceFile]) -> Tally:
     """The numbers of all files together."""
     return sum((file.tally for file in files), Tally())
@@ -65,9 +80,9 @@ def _details(file: SourceFile) -> Iterator[str]:
     for line in file.lines.values():
         for branch in line.branches if line.hits else ():
             if branch.missing:
-                times = branch.taken + branch.passed
-                what = "never reached" if not times else f"never {branch.missing} in {times} times"
-                yield f"{file.path}:{line.number}: insn {branch.pc} {branch.text}: {what}"
+                times = f", {branch.taken + branch.passed} times" if branch.reached else ""
+                place = f"{file.path}:{line.number}: insn {branch.pc}"
+                yield f"{place} {branch.text}: {branch.missing}{times}"
     for line, call in file.calls():
         if call.helper is not None and not call.count:
             place = f"{file.path}:{line.number}: insn {call.pc}"
