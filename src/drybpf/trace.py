@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from drybpf.asm import format_instruction
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class MemoryAccess:
     """Memory that one instruction touches: `kind` is `read`, `write` or `atomic`.
 
-    `before` are the bytes there before the instruction, empty where it faults.
+    `before` and `after` are the bytes there before and after the instruction, empty where it
+    faults.
     """
 
     kind: str
     address: int
     size: int
     before: bytes
+    after: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Step:
                 "address": memory.address,
                 "size": memory.size,
                 "before": memory.before.hex(),
+                "after": memory.after.hex(),
             },
             "fault": self.fault or None,
         }
@@ -100,7 +103,7 @@ class _Watcher:
     def before(self, state: State) -> None:
         """Called before each instruction."""
         now = tuple(state.registers)
-        self.end(now, "")
+        self.end(now, "", state)
         instruction, code = state.code.slots[state.pc], state.code
         if instruction is None:
             return
@@ -114,11 +117,13 @@ class _Watcher:
             _touched(state, instruction),
         )
 
-    def end(self, registers: tuple[int, ...], fault: str) -> None:
-        """Tell the step that was held back."""
+    def end(self, registers: tuple[int, ...], fault: str, state: State | None = None) -> None:
+        """Tell the step that was held back; `state` is that after it."""
         if self._pending is None:
             return
         pc, function, depth, text, source, memory = self._pending
+        if memory is not None and memory.before and state is not None:
+            memory = replace(memory, after=_read(state, memory.address, memory.size))
         pairs = zip(self._registers, registers, strict=False)
         changed = tuple((n, new) for n, (old, new) in enumerate(pairs) if old != new and n < 10)
         self._on_step(Step(self._number, pc, function, depth, text, source, changed, memory, fault))
@@ -137,11 +142,14 @@ def _touched(state: State, instruction: Instruction) -> MemoryAccess | None:
     else:
         return None
     address = (state.registers[base] + instruction.offset) & M64
+    return MemoryAccess(kind, address, size, _read(state, address, size))
+
+
+def _read(state: State, address: int, size: int) -> bytes:
     try:
-        before = state.memory.read(address, size)
+        return state.memory.read(address, size)
     except BpfError:
-        before = b""
-    return MemoryAccess(kind, address, size, before)
+        return b""
 
 
 def describe(step: Step) -> str:
@@ -149,18 +157,12 @@ def describe(step: Step) -> str:
     parts = [f"{step.number:6} {step.pc:5}  {'  ' * step.depth}{step.text}"]
     parts += [f"r{number}={value:#x}" for number, value in step.changed]
     if step.memory is not None:
-        kind, address = step.memory.kind, step.memory.address
-        parts.append(f"{kind} [{address:#x}] {step.memory.before.hex(' ')}".rstrip())
+        memory, after = step.memory, ""
+        if memory.kind != "read" and memory.after:
+            after = f" → {memory.after.hex(' ')}"
+        parts.append(
+            f"{memory.kind} [{memory.address:#x}] {memory.before.hex(' ')}{after}".rstrip()
+        )
     if step.fault:
         parts.append(step.fault)
     return "  ; ".join([parts[0], ", ".join(parts[1:])]) if len(parts) > 1 else parts[0]
-
-
-def lines(steps: Iterator[Step]) -> Iterator[str]:
-    """Steps as text, each source line told where it begins."""
-    last: SourceLine | None = None
-    for step in steps:
-        if step.source != last and step.source is not None:
-            yield f"{step.function} {step.source}"
-        last = step.source
-        yield describe(step)

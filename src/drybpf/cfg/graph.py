@@ -146,7 +146,7 @@ def _edges(
             instruction = code.slots[pc]
             if instruction and instruction.row and instruction.row.semantics == "call_local":
                 callee = flow.target(pc, instruction)
-                if callee in blocks:
+                if callee is not None and callee in blocks:
                     count = None if executed is None else executed.get(pc, 0)
                     yield Edge(first, callee, "call", count)
         last = block.last

@@ -132,7 +132,7 @@ def _order(graph: Graph) -> dict[int, int]:
 
 
 def _levels(graph: Graph, forward: Iterable[Edge], order: Iterable[int]) -> dict[int, int]:
-    """The layer of each block: below all that lead to it, and below the functions before its own."""
+    """The layer of each block: below all that lead to it, and below the functions before."""
     above: dict[int, list[int]] = {}
     for edge in forward:
         above.setdefault(edge.target, []).append(edge.source)

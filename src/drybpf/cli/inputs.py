@@ -55,7 +55,7 @@ def read_program(path: str, name: str | None = None) -> Program:
 
 
 def read_one(path: str, name: str | None = None) -> Program:
-    """The one program that is meant, to look at it.  Raises `UsageError` where there are several."""
+    """The one program that is meant; a `UsageError` where there are several."""
     programs = read_programs(path, name)
     if len(programs) != 1:
         names = ", ".join(program.name for program in programs) or "none"

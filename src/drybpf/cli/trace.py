@@ -110,10 +110,12 @@ def _filters(
 
 
 def _range(text: str, option: str) -> tuple[int, int]:
-    first, _, last = text.partition("-")
-    if not first.isdecimal() or not (last or first).isdecimal():
+    first, dash, last = text.partition("-")
+    if not dash:
+        last = first
+    if not (first.isdecimal() and last.isdecimal()):
         raise click.UsageError(f"{option} {text!r} is neither a number nor two with a dash")
-    return int(first), int(last or first)
+    return int(first), int(last)
 
 
 def _register(text: str) -> int:

@@ -66,8 +66,8 @@ class ProgramCoverage:
                 [pc, files[line.file], line.line, line.column, line.text]
                 for pc, line in self.code.lines.items()
             ],
-            "executed": list(self.executed.items()),
-            "taken": list(self.taken.items()),
+            "executed": sorted(self.executed.items()),
+            "taken": sorted(self.taken.items()),
         }
 
     @classmethod

@@ -85,9 +85,10 @@ def _file(index: int, file: SourceFile, roots: tuple[str | Path, ...]) -> Iterat
     if text.note:
         yield f'<div class="note">{escape(text.note)}</div>'
     yield '<table class="source">'
-    last = max(len(text.lines), max(file.lines, default=0) if not text.note else 0)
-    for number in range(1, last + 1):
-        source = text.lines[number - 1] if number <= len(text.lines) else ""
+    if text.note:
+        for number, line in file.lines.items():
+            yield from _line(index, number, line.text, line)
+    for number, source in enumerate(text.lines, 1):
         yield from _line(index, number, source, file.lines.get(number))
     yield "</table>"
     yield from _gaps(index, file)

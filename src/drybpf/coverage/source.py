@@ -13,7 +13,7 @@ LARGEST = 1 << 24  # bytes of a source file
 
 @dataclass(frozen=True)
 class Text:
-    """The lines of a source file from the first; `note` says where they are not from the file."""
+    """The lines of a source file from the first; none where `note` says what became of it."""
 
     lines: tuple[str, ...]
     note: str = ""
@@ -23,7 +23,7 @@ def find_text(file: SourceFile, roots: Iterable[str | Path] = (".",)) -> Text:
     """The text of a file, looked for as it is named, then below each root.
 
     Below a root the leading folders of the name are dropped one after the other.  Where there is
-    no file, or another than was compiled, the text is what the object itself has.
+    no file, or another than was compiled, there is what the object itself quotes.
     """
     for path in _candidates(file.path, roots):
         try:
@@ -34,10 +34,8 @@ def find_text(file: SourceFile, roots: Iterable[str | Path] = (".",)) -> Text:
             continue
         if _matches(file, lines):
             return Text(lines)
-        return Text(
-            _from_object(file), f"{path} is not what was compiled; the text is from the object"
-        )
-    return Text(_from_object(file), "the file was not found; the text is from the object")
+        return Text((), f"{path} is not what was compiled; the text is from the object")
+    return Text((), "the file was not found; the text is from the object")
 
 
 def _candidates(name: str, roots: Iterable[str | Path]) -> Iterable[Path]:
@@ -57,8 +55,3 @@ def _matches(file: SourceFile, lines: tuple[str, ...]) -> bool:
         for number, line in file.lines.items()
         if line.text
     )
-
-
-def _from_object(file: SourceFile) -> tuple[str, ...]:
-    last = min(max(file.lines, default=0), 1 << 20)
-    return tuple(file.lines[n].text if n in file.lines else "" for n in range(1, last + 1))

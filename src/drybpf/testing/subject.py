@@ -61,7 +61,7 @@ class Subject:
         program = self.object[name]
         if program.engine != self.engine:
             program.engine = self.engine
-        if self._budget != -1 and program.budget != self._budget:
+        if self._budget not in (-1, program.budget):
             program.budget = self._budget
         return program
 
