@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -268,17 +268,16 @@ def test_counting_code_comes_from_the_cache(
 ) -> None:
     monkeypatch.setenv("DRYBPF_CACHE_DIR", str(tmp_path))
     code = Code(assemble("mov r0, 0\nldabsb 3\njeq r0, 9, +1\nadd r0, 1\nexit"))
-    found = []
+    found, packets = [], [b"abc\x09", b"abcd", b"a"]
+
+    def run(jit: Jit) -> None:
+        program = Program(code)
+        for packet in packets:
+            jit.run(program.state(packet))
+
     for cached in (0, 1):
         jit = Jit(code, Program(code).hook.shape)
-        packets = [b"abc\x09", b"abcd", b"a"]
-        program = Program(code)
-
-        def run(jit: Jit = jit, program: Program = program) -> None:
-            for packet in packets:
-                jit.run(program.state(packet))
-
-        found.append(_key(metered(run)))
+        found.append(_key(metered(lambda jit=jit: run(jit))))  # type: ignore[misc]  # bound
         assert (jit.stats.compiles, jit.stats.cached) == (1, cached)
     assert found[0] == found[1] == [({0: 3, 1: 3, 2: 2, 3: 1, 4: 2}, {2: 1})]
 

@@ -66,6 +66,8 @@ class Stats:
 class Variant:
     """One compiled form of a program, linked and callable."""
 
+    ledger: Ledger | None = None  # what was executed, in the covering variant
+
     def __init__(
         self,
         code: Code,
@@ -103,7 +105,6 @@ class Variant:
         exports = ["run", "repeat", *(["call", "vectorcall", "batch"] if plain else [])]
         self.env = (ctypes.c_uint64 * ENV_WORDS)()
         imports = {"env": ctypes.addressof(self.env)}
-        self.ledger: Ledger | None = None  # what was executed, in the covering variant
         if covering:
             self.ledger = Ledger(code, self.module.plans, self.module.counters)
             imports["counters"] = self.ledger.address

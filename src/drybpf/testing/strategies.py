@@ -83,7 +83,7 @@ def tcp(payload: Bytes | None = None) -> Bytes:
     """TCP segments, with options now and then."""
     return st.builds(
         build.tcp,
-        payload or payloads(),
+        payloads() if payload is None else payload,
         sport=ports(),
         dport=ports(),
         seq=st.integers(0, 0xFFFFFFFF),
@@ -94,7 +94,9 @@ def tcp(payload: Bytes | None = None) -> Bytes:
 
 def udp(payload: Bytes | None = None) -> Bytes:
     """UDP datagrams."""
-    return st.builds(build.udp, payload or payloads(), sport=ports(), dport=ports())
+    return st.builds(
+        build.udp, payloads() if payload is None else payload, sport=ports(), dport=ports()
+    )
 
 
 def icmp() -> Bytes:
@@ -116,7 +118,7 @@ def ipv4(payload: Bytes | None = None, *, fragments: bool = True) -> Bytes:
     pieces = st.sampled_from([0, 0, 0x4000, 0x2000, 0x00B9]) if fragments else st.just(0)
     return st.builds(
         build.ipv4,
-        payload or tcp() | udp() | icmp(),
+        tcp() | udp() | icmp() if payload is None else payload,
         src=ipv4_addresses(),
         dst=ipv4_addresses(),
         options=st.just(b"") | ipv4_options(),
@@ -150,7 +152,7 @@ def ipv6(payload: Bytes | None = None) -> Bytes:
     """IPv6 packets, with extension headers now and then."""
     return st.builds(
         build.ipv6,
-        payload or tcp() | udp() | icmpv6(),
+        tcp() | udp() | icmpv6() if payload is None else payload,
         src=ipv6_addresses(),
         dst=ipv6_addresses(),
         extensions=st.just(()) | ipv6_extensions(),
@@ -183,12 +185,19 @@ def arp() -> Bytes:
 
 def ethernet(payload: Bytes | None = None) -> Bytes:
     """Ethernet frames around IP packets, without tags."""
-    return st.builds(build.ethernet, payload or ipv4() | ipv6(), src=macs(), dst=macs())
+    return st.builds(
+        build.ethernet, ipv4() | ipv6() if payload is None else payload, src=macs(), dst=macs()
+    )
 
 
 def tagged(frame: Bytes | None = None) -> Bytes:
     """Ethernet frames with one tag (802.1Q) or two (802.1ad)."""
-    one = st.builds(build.vlan, frame or ethernet(), st.integers(0, 4095), pcp=st.integers(0, 7))
+    one = st.builds(
+        build.vlan,
+        ethernet() if frame is None else frame,
+        st.integers(0, 4095),
+        pcp=st.integers(0, 7),
+    )
     return one | st.builds(build.vlan, one, st.integers(0, 4095), type=st.just(build.QINQ))
 
 
@@ -203,7 +212,7 @@ def frames() -> Bytes:
 
 def broken(frame: Bytes | None = None) -> Bytes:
     """Frames with something wrong: cut off, bytes changed, lengths that lie, nonsense behind."""
-    whole = frame or frames()
+    whole = frames() if frame is None else frame
     return st.one_of(
         whole.flatmap(_cut),
         whole.flatmap(_changed),
