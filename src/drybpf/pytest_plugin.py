@@ -207,14 +207,28 @@ def _compare_engines(request: pytest.FixtureRequest, subject: Subject) -> None:
 
 _SUBJECTS: pytest.StashKey[list[Subject]] = pytest.StashKey()
 _COVERAGE: pytest.StashKey[Coverage] = pytest.StashKey()
+_DIFFERENCE = pytest.StashKey[list[str]]()
+_SHOWN = 5  # lines of a difference that pytest shows whatever their length
 _RUNS = pytest.StashKey[dict[str, Any]]()
 
 
 # Failures
 
 
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Explain why outcomes, packets and maps are not equal."""
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> list[str] | None:
+    """Explain why outcomes, packets and maps are not equal.
+
+    What pytest would cut off is told in the report, too.
+    """
+    lines = _compared(op, left, right)
+    if lines is not None:
+        config.stash[_DIFFERENCE] = lines[1:] if len(lines) > _SHOWN else []
+    return lines
+
+
+def _compared(op: str, left: object, right: object) -> list[str] | None:
     if op != "==" or not any(type(v).__module__.startswith("drybpf.") for v in (left, right)):
         return None
     from drybpf.testing.difference import (  # noqa: PLC0415 (loaded already)
@@ -251,6 +265,10 @@ def pytest_runtest_makereport(
         error = call.excinfo.value
         if isinstance(error, ExecutionError):
             report.sections.append(("BPF fault", "\n".join(subjects[-1].describe_fault(error))))
+        difference = item.config.stash.get(_DIFFERENCE, [])
+        if difference and isinstance(error, AssertionError):
+            report.sections.append(("BPF difference", "\n".join(difference)))
+        item.config.stash[_DIFFERENCE] = []
         runs = subjects[-1].runs
         if runs:
             report.sections.append(("last BPF run", "\n".join(runs[-1].describe())))

@@ -17,8 +17,8 @@ class PacketBytes(bytes):
 
     def __repr__(self) -> str:
         """As bytes are shown, but shortened."""
-        shown = self[:48].hex(" ")
-        return f"<{len(self)} bytes: {shown}{' …' if len(self) > 48 else ''}>"
+        shown = self[:16].hex(" ")
+        return f"<{len(self)} bytes: {shown}{' …' if len(self) > 16 else ''}>"
 
 
 def as_bytes(packet: Any) -> PacketBytes:  # noqa: ANN401 (whatever holds a packet)
