@@ -8,10 +8,11 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 from agreement import HELPERS, Case
-from drybpf.jit import entries
+from drybpf.jit import entries, layout
 from drybpf.jit.compiled import Jit, Variant
 from drybpf.jit.function import PASSED
 from drybpf.jit.module import Module, emit_module
@@ -19,7 +20,6 @@ from drybpf.jit.runtime import fill, prelude, runtime
 from drybpf.native.builtin import METH_O, builtin
 from drybpf.native.emit import compile_ir
 from drybpf.native.link import Library, link
-from drybpf.native.restricted import Function
 
 _DEFINED = re.compile(r"^define [^@]*@([\w.]+)\(", re.MULTILINE)
 
@@ -27,9 +27,10 @@ _DEFINED = re.compile(r"^define [^@]*@([\w.]+)\(", re.MULTILINE)
 class PackedVariant(Variant):
     """A compiled form whose code lies beside that of others."""
 
-    def __init__(self, module: Module, library: Library, number: int) -> None:
+    def __init__(self, module: Module, library: Library, number: int, *, moving: bool) -> None:
         self.module, self.library = module, library
-        self.env, self.cached, self.plain = (ctypes.c_uint64 * entries.ENV_WORDS)(), False, False
+        self.env, self.cached, self.plain = (ctypes.c_uint64 * layout.ENV_WORDS)(), False, False
+        self.moving, self.numbered = moving, False
         address = library.address(f"run.{number}")
         self.run: Callable[..., int] = builtin(address, name="run", flags=METH_O, keep=library)
 
@@ -40,20 +41,22 @@ def pack(cases: Sequence[Case], level: int = 2, codegen: int = 2) -> list[Jit]:
     modules, texts = [], [prelude(counting=False)]
     for number, (case, jit) in enumerate(zip(cases, jits, strict=True)):
         jit.use(HELPERS)
-        natives: dict[int, Function[...]] = dict(jit._natives)
-        module = emit_module(case.code, case.hook.shape, counting=case.counting, natives=natives)
+        choices = replace(jit._choices, counting=case.counting)
+        module = emit_module(case.code, case.hook.shape, choices)
         modules.append(module)
         texts.append(_renamed(module.ir.replace(prelude(counting=False), ""), number))
     image = compile_ir("\n".join(texts), level=level, codegen=codegen)
     exports = [f"run.{number}" for number in range(len(cases))]
     library = link([image, _fronts(len(cases))], exports, {"env": ctypes.addressof(_ENV)})
     for number, (case, jit, module) in enumerate(zip(cases, jits, modules, strict=True)):
-        jit._variants[case.counting, False, None] = PackedVariant(module, library, number)
+        jit._variants[case.counting, False, None, False] = PackedVariant(
+            module, library, number, moving=jit._choices.moving
+        )
         jit.stats.compiles += 1
     return jits
 
 
-_ENV = (ctypes.c_uint64 * entries.ENV_WORDS)()
+_ENV = (ctypes.c_uint64 * layout.ENV_WORDS)()
 
 
 def _renamed(ir: str, number: int) -> str:

@@ -18,6 +18,10 @@ from support import FIREWALL, OBJECTS, ROOT, TRAFFIC, fixture
 
 # fixture → its functions by section, and some instructions that must be in it
 CONTENTS = {
+    "load_globals": (
+        {"test": ["count", "follow", "read_hidden", "write_constant"]},
+        {"lddw", "ldxh"},
+    ),
     "socket_filter_len": (
         {"socket": ["socket_filter_len", "socket_filter_udp"]},
         {"ldabsh", "ldabsb"},

@@ -10,6 +10,7 @@ import drybpf
 from drybpf import EbpfVmNoData, ObjectError, Program, ProgramType, load
 from drybpf.engine import Runner
 from drybpf.hooks import Raw
+from drybpf.space import Space
 from support import FIREWALL, fixture
 
 
@@ -33,9 +34,9 @@ def test_a_program_knows_where_it_comes_from() -> None:
 
 
 def test_what_cannot_run_yet_says_so_when_it_is_run() -> None:
-    program = load(fixture("socket_filter_len"))["socket_filter_len"]
+    program = load(fixture("xdp_pass"), types=ProgramType.EXT)["xdp_pass"]
     program.verify()
-    with pytest.raises(ObjectError, match="SOCKET_FILTER cannot be run yet"):
+    with pytest.raises(ObjectError, match="EXT cannot be run yet"):
         program(b"")
     with pytest.raises(ObjectError, match="cannot run"):
         program.run_batch([b""])
@@ -63,7 +64,7 @@ def test_a_machine_without_program_or_compiled_code() -> None:
 
 def test_auto_interprets_what_is_too_large_and_says_so() -> None:
     code = drybpf.Code(drybpf.assemble("mov r0, 1\n" * 20_001 + "exit"))
-    runner = Runner(code, Raw.shape)
+    runner = Runner(code, Raw.shape, Space())
     program = Program(code)
     assert [program() for _ in range(4)] == [1] * 4
     assert [runner.compiles("auto") for _ in range(4)] == [False] * 4

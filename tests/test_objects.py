@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from btf_writer import BtfWriter
 from drybpf.code import SourceLine
-from drybpf.errors import ObjectError, VerifierError
+from drybpf.engine import Engine
+from drybpf.errors import ObjectError, UnknownHelper, VerifierError
 from drybpf.isa import Instruction, decode, encode
 from drybpf.objects import (
     LinkedProgram,
@@ -42,6 +43,7 @@ from elf_writer import (
 )
 from support import fixture, shared_or_none
 
+ENGINES: tuple[Engine, ...] = ("interpreter", "jit")
 SLOW = settings(max_examples=400, deadline=None, derandomize=True, database=None)
 SHARED = shared_or_none("objects")
 REAL = sorted(SHARED.glob("*/*.o")) if SHARED else []
@@ -440,8 +442,12 @@ def test_a_function_that_is_not_there() -> None:
     assert program.bytecode == CALLING
     bound = ObjectProgram(program)
     bound.verify()  # but for what it cannot have
-    with pytest.raises(ObjectError, match="undefined function 'memset'"):
-        bound(b"")
+    with pytest.raises(VerifierError, match="undefined function 'memset'"):
+        bound.verify(strict=True)
+    for engine in ENGINES:
+        with pytest.raises(UnknownHelper, match="undefined function 'memset' at insn 0") as caught:
+            bound.run(engine=engine)
+        assert caught.value.pc == 0
 
 
 def test_a_program_that_is_wrong_says_so() -> None:
@@ -518,7 +524,7 @@ def test_L6_value_and_addend_do_not_wrap() -> None:
 def test_L6_an_addend_in_the_instruction_has_64_bits() -> None:
     code = instructions(Instruction(0x18, dst=1, imm=-1, second=0xFFFF_FFFF << 32), EXIT)
     assert "is at offset -1 of" in refused(referring(code, R_BPF_64_64))
-    assert only(referring(code, R_BPF_64_64, value=2)).unresolved[0].offset == 1
+    assert only(referring(code, R_BPF_64_64, section=".bss", value=2)).unresolved[0].offset == 1
 
 
 @pytest.mark.parametrize(

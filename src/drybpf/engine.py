@@ -16,6 +16,7 @@ from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
 from drybpf.interpreter import Trace
+from drybpf.space import Space
 from drybpf.state import HelperTable, State
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ def check_engine(engine: str) -> Engine:
 class Runner:
     """Runs the states of one program."""
 
-    def __init__(self, code: Code, shape: Shape) -> None:
+    def __init__(self, code: Code, shape: Shape, space: Space) -> None:
         """Prepare; LLVM is loaded when something is compiled."""
-        self.code, self.shape = code, shape
+        self.code, self.shape, self.space = code, shape, space
         self.note = ""  # why `auto` does not compile
         self._jit: Jit | None = None
+        space.runners[code] = self
         self._runs = 0
 
     @property
@@ -49,7 +51,7 @@ class Runner:
         if self._jit is None:
             from drybpf.jit.compiled import Jit  # noqa: PLC0415 (LLVM only when it is used)
 
-            self._jit = Jit(self.code, self.shape)
+            self._jit = Jit(self.code, self.shape, self.space)
         return self._jit
 
     def run(
@@ -119,4 +121,4 @@ class Runner:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle without what is compiled."""
-        return Runner, (self.code, self.shape)
+        return Runner, (self.code, self.shape, self.space)

@@ -6,6 +6,7 @@ Misuse of the Python interface is a `TypeError` or `ValueError`, not one of thes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from errno import errorcode
 
 
 class BpfError(Exception):
@@ -35,6 +36,19 @@ class PacketError(BpfError):
 
 class ObjectError(BpfError):
     """An object file that cannot be loaded."""
+
+
+class MapError(BpfError):
+    """A map that refuses an operation; `errno` is what the kernel's map would answer."""
+
+    def __init__(self, errno: int, reason: str) -> None:
+        """Keep the number beside the reason."""
+        super().__init__(errno, reason)
+        self.errno, self.reason = errno, reason
+
+    def __str__(self) -> str:
+        """`E2BIG: the map 'flows' is full`."""
+        return f"{errorcode.get(self.errno, self.errno)}: {self.reason}"
 
 
 class CompileError(BpfError):

@@ -66,9 +66,9 @@ def run(state: State, trace: Trace | None = None) -> int:
 
 def step(state: State) -> bool:
     """Run one instruction; False when the program has returned."""
-    code, pc = state.code, state.pc
+    code, pc, following = state.code, state.pc, FINISHED
     try:
-        state.pc = steps_of(code)[pc](state)
+        following = state.pc = steps_of(code)[pc](state)
     except _Finished:
         state.pc = FINISHED
     except _Switched:
@@ -76,6 +76,9 @@ def step(state: State) -> bool:
     except ExecutionError as error:
         locate(error, state, code, pc)
         raise
+    finally:
+        if meter.is_active():
+            meter.record(code, {pc: 1}, {pc: int(following == code.branches.get(pc))})
     state.instructions += 1
     return not state.finished
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from drybpf import meter, verifier
+from drybpf import interpreter, meter, verifier
 from drybpf.asm import assemble, disassemble
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.engine import Engine, Runner, check_engine
-from drybpf.helpers import Helpers
+from drybpf.entry import FieldValue
+from drybpf.helpers import Helpers, timers
 from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
 from drybpf.interpreter import Trace
@@ -51,7 +52,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """
         self.code = code
         self.hook = hook or Raw()
-        self.helpers = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
+        own = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
+        self.helpers = self.hook.helpers(own)
         self.host = host or Host()
         self.space = space or Space()
         self._budget = check_budget(budget)
@@ -59,7 +61,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._verified = False
         self._bound = False  # whether it is known how compiled code can be called
         self._direct: tuple[Callable[[Buffer], int], object] | None = None
-        self._runner = Runner(code, self.hook.shape)
+        self._runner = Runner(code, self.hook.shape, self.space)
 
     def __init_subclass__(cls) -> None:
         """Have a subclass that is called in the same way called as fast."""
@@ -191,7 +193,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         budget: int | None = -1,
         registers: Mapping[int, int] | None = None,
         trace: Trace | None = None,
-        **fields: int,
+        **fields: FieldValue,
     ) -> Result:
         """Run on a packet and tell all that came of it, the exact number of instructions included.
 
@@ -201,7 +203,15 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         chosen = check_engine(engine or self.engine)
         state = self.state(packet, budget=budget, registers=registers, **fields)
         value = self._runner.run(state, chosen, counting=True, trace=trace)
-        return Result.of(state, self.hook.action(value))
+        return Result.of(state, self.hook.action(value), self.hook.fields(state))
+
+    def run_timers(self) -> tuple[Result, ...]:
+        """Run the callbacks of the timers that are due by the host's clock, the earliest first.
+
+        Timers belong to the maps of the program's space; nothing else lets them fire.
+        """
+        ended = timers.fire(self.space, self.host, interpreter.run)
+        return tuple(Result.of(state, None) for state in ended)
 
     def run_batch(
         self, packets: object, *, on_fault: Literal["raise", "record"] = "raise"
@@ -229,7 +239,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         *,
         budget: int | None = -1,
         registers: Mapping[int, int] | None = None,
-        **fields: int,
+        **fields: FieldValue,
     ) -> State:
         """The state of a run that has not begun, for an engine or a debugger to go on from."""
         self._ensure_verified()

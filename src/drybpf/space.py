@@ -6,16 +6,19 @@ they are added, so that all addresses are the same in every process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
+from drybpf.code import Code
 from drybpf.memory import DATA, HANDLES, SLOT_BITS, Region
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from drybpf.maps.definition import MapDefinition
+    from drybpf.native.restricted import Function
 
 
 class Placed(Protocol):
@@ -26,8 +29,25 @@ class Placed(Protocol):
     region: Region | None
 
     @property
-    def values(self) -> Values:
+    def storage(self) -> memoryview:
+        """All its bytes (`maps.layout`)."""
+
+    @property
+    def address(self) -> int:
+        """The host address of its storage."""
+
+    def attach_native(self) -> bool:
+        """Let compiled code call its operations; whether that is possible."""
+
+    def inline_lookup(self) -> Function[...] | None:
+        """Its look-up, `(storage, key, cpu)`, for compiled code to inline; None if not worth it."""
+
+    @property
+    def store(self) -> Values:
         """What programs may see of it."""
+
+    def enter(self, space: Space) -> None:
+        """Be told that it has its place; a map of maps places those that it holds."""
 
 
 class Values(Protocol):
@@ -54,6 +74,9 @@ class Values(Protocol):
         """Whether programs may write."""
 
 
+MAX_PROGRAMS = (1 << 16) - 1
+
+
 class Space:
     """The stores and maps of some programs.  It only grows."""
 
@@ -62,14 +85,43 @@ class Space:
         self.epoch = (
             0  # of the run at hand: what was deleted in it is not used again before the next
         )
+        self.timers: dict[int, object] = {}  # by guest address, for the helpers of timers
         self._next = DATA
+        self._stores: list[Region] = []
         self._slots: dict[int, list[Region]] = {}
         self._maps: dict[int, Placed] = {}
+        self._codes: list[Code] = []
+        self._numbers: dict[Code, int] = {}
+        self.runners: WeakValueDictionary[Code, Any] = WeakValueDictionary()  # who runs a code
+        self.compiled: dict[object, Any] = {}  # what the compiler keeps for the space
+        self.helpers: set[int] = set()  # numbers of the helpers that compiled programs call
+
+    def number(self, code: Code) -> int:
+        """The number of a program's code, from 1: what program arrays hold.
+
+        Raises `ValueError` beyond `MAX_PROGRAMS`.
+        """
+        number = self._numbers.get(code)
+        if number is None:
+            if len(self._codes) >= MAX_PROGRAMS:
+                raise ValueError(f"a space holds at most {MAX_PROGRAMS} programs")
+            self._codes.append(code)
+            number = self._numbers[code] = len(self._codes)
+        return number
+
+    def code(self, number: int) -> Code:
+        """The code of a number."""
+        return self._codes[number - 1]
 
     @property
     def slots(self) -> Mapping[int, list[Region]]:
         """The regions by each slot of the address space that they take."""
         return MappingProxyType(self._slots)
+
+    @property
+    def stores(self) -> Sequence[Region]:
+        """The data sections and the values of maps, in the order of their addresses."""
+        return self._stores
 
     @property
     def maps(self) -> Mapping[int, Placed]:
@@ -81,12 +133,37 @@ class Space:
     ) -> Region:
         """Place a buffer at the next free slot."""
         region = Region(name, self._next, buffer, writable=writable, stride=stride, size=size)
-        first = self._next >> SLOT_BITS
+        return self._place(region)
+
+    def _place(self, region: Region) -> Region:
+        first = region.start >> SLOT_BITS
         count = max(1, -(-region.length >> SLOT_BITS))
         for slot in range(first, first + count):
             self._slots[slot] = [region]
-        self._next += count << SLOT_BITS
+        self._next = region.start + (count << SLOT_BITS)
+        self._stores.append(region)
         return region
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without who runs or compiled the programs, and without the values of maps."""
+        maps = {id(each.region): handle for handle, each in self._maps.items() if each.region}
+        stores = [
+            (region.start, maps[id(region)]) if id(region) in maps else region
+            for region in self._stores
+        ]
+        return {**self.__dict__, "runners": None, "compiled": {}, "_stores": stores, "_slots": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickle; nobody has run anything yet.  The values lie where the new maps have them."""
+        stores = state.pop("_stores")
+        self.__dict__.update(state, runners=WeakValueDictionary(), _stores=[])
+        for store in stores:
+            if isinstance(store, Region):
+                self._place(store)
+            else:
+                start, handle = store
+                new = self._maps[handle]
+                new.region = self._place(_region_of(new, start))
 
     def add_map(self, new: Placed) -> int:
         """Give a map its handle and its values their place; a map that is here keeps them.
@@ -99,13 +176,20 @@ class Space:
             return new.handle
         new.handle = HANDLES + 1 + len(self._maps)
         self._maps[new.handle] = new
-        values = new.values
-        if memoryview(values.buffer).nbytes:
-            new.region = self.add(
-                new.definition.name,
-                values.buffer,
-                writable=values.writable,
-                stride=values.stride,
-                size=values.size,
-            )
+        if memoryview(new.store.buffer).nbytes:
+            new.region = self._place(_region_of(new, self._next))
+        new.enter(self)
         return new.handle
+
+
+def _region_of(placed: Placed, start: int) -> Region:
+    """The values of a map as a region."""
+    values = placed.store
+    return Region(
+        placed.definition.name,
+        start,
+        values.buffer,
+        writable=values.writable,
+        stride=values.stride,
+        size=values.size,
+    )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from drybpf.code import Code
-from drybpf.entry import NO_SHAPE, Shape
+from drybpf.entry import NO_LAYOUT, NO_SHAPE, Layout, Shape
 from drybpf.errors import CallDepthExceeded, ExecutionError, HelperError
 from drybpf.host import Host
 from drybpf.isa.semantics import M64
@@ -21,6 +22,7 @@ from drybpf.space import Space
 UNLIMITED = (1 << 63) - 1  # the fuel of a run without a budget
 FINISHED = -1  # the pc of a run that has ended
 DEFAULT_BUDGET = 10_000_000  # instructions
+MAX_TAIL_CALLS = 33  # of one run, the kernel's MAX_TAIL_CALL_CNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,23 @@ HelperTable = Mapping[int, Helper]
 
 
 @dataclass(slots=True)
+class HookState:
+    """What a hook keeps of a run beside memory and registers.
+
+    `program_type` is the kernel's name of the kind of program, `layout` that of its context.
+    """
+
+    program_type: str = ""
+    layout: Layout = NO_LAYOUT
+    reservations: dict[int, tuple[int, int]] = field(default_factory=dict)
+    # of ring buffers: by the guest address of the sample, the map's handle and offset there
+
+    def copy(self) -> Self:
+        """Copy what can change."""
+        return replace(self, reservations=dict(self.reservations))
+
+
+@dataclass(slots=True)
 class State:
     """All that a run is: code, place, registers, callers, memory, fuel and what was observed."""
 
@@ -81,7 +100,7 @@ class State:
     cpu: int = 0
     tail_calls: int = 0
     records: list[object] = field(default_factory=list)  # what was done to the world, in order
-    moved: Callable[[], None] | None = None  # is told when the packet has moved
+    hook: HookState = field(default_factory=HookState)
 
     @property
     def finished(self) -> bool:
@@ -107,6 +126,7 @@ class State:
             self.cpu,
             self.tail_calls,
             list(self.records),
+            self.hook.copy(),
         )
 
     def move_packet(self, low: int, data: int, high: int) -> None:
@@ -125,8 +145,8 @@ class State:
         for offset, size, kind in self.shape.context or ():
             if context is not None and kind in values:
                 context.data[offset : offset + size] = values[kind].to_bytes(size, "little")
-        if self.moved is not None:
-            self.moved()
+        if self.memory.changed is not None:
+            self.memory.changed()
 
     def enter(
         self,

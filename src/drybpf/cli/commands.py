@@ -11,7 +11,19 @@ from collections.abc import Sequence
 import click
 
 from drybpf import __version__
-from drybpf.cli import asm, bench, cfg, cover, disasm, dump, profile, run, trace, verify
+from drybpf.cli import (
+    asm,
+    bench,
+    cfg,
+    cover,
+    disasm,
+    dump,
+    info,
+    profile,
+    run,
+    trace,
+    verify,
+)
 from drybpf.cli.failures import CannotRunError, describe, one_line
 from drybpf.cli.output import clean
 from drybpf.errors import BpfError, DecodeError, ObjectError, PacketError
@@ -45,6 +57,7 @@ for command in (
     verify.verify,
     dump.dump,
     bench.bench,
+    info.info,
 ):
     group.add_command(command)
 

@@ -44,7 +44,7 @@ def _report(program: Program, *, strict: bool) -> dict[str, object]:
         ]
     obstacles = list(getattr(program, "obstacles", ()))
     checked: list[dict[str, object]] | None = None
-    if not findings and not obstacles:
+    if not findings:
         checked = _checked(program)
     return {
         "program": program.name,
@@ -79,7 +79,7 @@ def _text(report: dict[str, object]) -> str:
         lines.append(f"{name}: ok")
     obstacles = report["obstacles"]
     if isinstance(obstacles, list):
-        lines += [f"  cannot run: {obstacle}" for obstacle in obstacles]
+        lines += [f"  not supported: {obstacle}" for obstacle in obstacles]
     if isinstance(checked, list) and not checked:
         lines.append("  memory-safe: proven")
     elif isinstance(checked, list):

@@ -7,41 +7,38 @@ returned.  What compiled code leaves, the interpreter finishes.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter_ns
 
-from drybpf import interpreter, meter
+from drybpf import meter
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
+from drybpf.helpers.kernel import KernelHelper
 from drybpf.helpers.native import NativeHelper
-from drybpf.isa.semantics import LOADS, M32, M64, STORES
-from drybpf.jit import layout
-from drybpf.jit.entries import (
-    ENV_FALLBACK,
-    ENV_FUEL,
-    ENV_HELPERS,
-    ENV_INSIDE,
-    ENV_OTHER,
-    ENV_WORDS,
-    entries,
-)
+from drybpf.isa.semantics import LOADS, M32, STORES
+from drybpf.jit import drive, layout
+from drybpf.jit.batches import way_in
+from drybpf.jit.entries import entries
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
+from drybpf.jit.helpers import LOWERINGS
 from drybpf.jit.ledger import Ledger
-from drybpf.jit.module import Module, emit_module
-from drybpf.memory import CONTEXT, frame_top
+from drybpf.jit.module import Choices, Module, emit_module
+from drybpf.jit.plan import TAIL_CALL
+from drybpf.jit.surroundings import Surroundings, surroundings
+from drybpf.jit.tails import tails_of
 from drybpf.native import builtin as builtins
 from drybpf.native import cache, target
 from drybpf.native.builtin import METH_O, builtin
 from drybpf.native.emit import compile_ir
 from drybpf.native.link import link
-from drybpf.native.restricted import Function
-from drybpf.state import FINISHED, HelperTable, State, helper_error
+from drybpf.space import Space
+from drybpf.state import HelperTable, State
 from drybpf.verifier import structure
 
 MAX_INSTRUCTIONS = 20_000  # the most that is given to LLVM
@@ -72,16 +69,15 @@ class Variant:
         self,
         code: Code,
         shape: Shape,
-        lookups: frozenset[int],
-        *,
-        counting: bool,
-        covering: bool,
-        start: int | None,
-        natives: Mapping[int, Function[...]],
+        choices: Choices,
+        ledgers: dict[int | None, Ledger] | None = None,
     ) -> None:
-        """Compile, or take from the cache."""
-        texts = {number: function.ir() for number, function in natives.items()}
-        key = _key(code, (shape, sorted(lookups), counting, covering, start, texts))
+        """Compile, or take from the cache; `ledgers` are those of the program, by the start."""
+        self.moving, self.numbered = choices.moving, choices.numbered
+        inlined = [each.lookup for each in choices.around.maps if each.lookup]
+        texts = [function.ir() for function in (*choices.natives.values(), *inlined)]
+        sets = sorted(choices.lookups), sorted(choices.kernel.items())
+        key = _key(code, (shape, replace(choices, lookups=frozenset(), kernel={}), sets, texts))
         self.cached = False
         stored = cache.load(key)
         if stored is not None:
@@ -89,35 +85,42 @@ class Variant:
             self.cached = True
             self.module = Module.from_facts(facts)
         else:
-            self.module = emit_module(
-                code,
-                shape,
-                lookups,
-                counting=counting,
-                covering=covering,
-                start=start,
-                natives=natives,
-            )
+            self.module = emit_module(code, shape, choices)
             image = compile_ir(self.module.ir)
             cache.store(key, self.module.facts() + b"\n" + image)
-        front = _entry_points(shape, code.may_write, self.module.lookups)
-        plain = shape.context is not None or shape.r1 != "context"
-        exports = ["run", "repeat", *(["call", "vectorcall", "batch"] if plain else [])]
-        self.env = (ctypes.c_uint64 * ENV_WORDS)()
+        if choices.batch:
+            front, exports, plain = _batch_entry(), ["batch"], True
+        else:
+            front = _entry_points(shape, code.may_write, self.module.lookups)
+            plain = (
+                shape.plain
+                and not choices.moving
+                and not choices.around.stores
+                and not choices.numbered
+            )
+            exports = ["run", "repeat", "enter", *(["call", "vectorcall"] if plain else [])]
+        self.env = (ctypes.c_uint64 * layout.ENV_WORDS)()
         imports = {"env": ctypes.addressof(self.env)}
-        if covering:
-            self.ledger = Ledger(code, self.module.plans, self.module.counters)
+        if choices.covering:
+            self.ledger = _ledger(code, self.module, choices.start, ledgers)
             imports["counters"] = self.ledger.address
         self.library = link([image, front], exports, imports)
         self._bound: object = None
-        self.run = self.function("run")
+        self.run = self.function(exports[0])
         self.plain = plain  # whether the hook's defaults are all that a run needs
-        self.batch = self.function("batch" if plain else "run")
+
+    def helper_numbers(self, space: Space) -> Sequence[int | None]:
+        """The numbers of the helpers by their places in the table of a run."""
+        if not self.numbered:
+            return self.module.helpers
+        return [
+            n if n in space.helpers else None for n in range(max(space.helpers, default=-1) + 1)
+        ]
 
     @property
     def inside(self) -> bool:
         """Whether a call waits in this code for Python, and will go on in it."""
-        return self.env[ENV_INSIDE] != 0
+        return self.env[layout.ENV_INSIDE] != 0
 
     def function(self, name: str, doc: str = "") -> Callable[..., int]:
         """An entry point as a built-in function."""
@@ -137,8 +140,8 @@ class Variant:
 
         All functions of a variant share what was bound last.
         """
-        self.env[ENV_FUEL], self.env[ENV_FALLBACK] = fuel, id(fallback)
-        self.env[ENV_HELPERS] = ctypes.addressof(helpers[0])
+        self.env[layout.ENV_FUEL], self.env[layout.ENV_FALLBACK] = fuel, id(fallback)
+        self.env[layout.ENV_HELPERS] = ctypes.addressof(helpers[0])
         self._bound = fallback, helpers  # what the words point at
         doc = f"{name}(packet, /)\n--\n\nRun the program on a packet; the result is r0."
         return builtin(self.library.address("call"), name=name, flags=METH_O, keep=self, doc=doc)
@@ -148,8 +151,21 @@ class Variant:
 
         Whoever uses it keeps the bound function alive, and `other`.
         """
-        self.env[ENV_OTHER] = id(other)
+        self.env[layout.ENV_OTHER] = id(other)
         return self.library.address("vectorcall")
+
+
+def _ledger(
+    code: Code, module: Module, start: int | None, ledgers: dict[int | None, Ledger] | None
+) -> Ledger:
+    """The ledger of a variant: one for all that begin at the same place, for their plan is one."""
+    known = None if ledgers is None else ledgers.get(start)
+    if known is not None and known.fits(module.plans, module.counters):
+        return known
+    fresh = Ledger(code, module.plans, module.counters)
+    if ledgers is not None:
+        ledgers[start] = fresh
+    return fresh
 
 
 _fronts: dict[tuple[object, ...], bytes] = {}
@@ -160,13 +176,28 @@ def _entry_points(shape: Shape, may_write: bool, lookups: bool) -> bytes:
     key = (shape, may_write, lookups)
     if key not in _fronts:
         ir = entries(shape, may_write=may_write, lookups=lookups)
-        digest = sha256((ir + _describe()).encode()).digest()
-        image = cache.load(digest)
-        if image is None:
-            image = compile_ir(ir)
-            cache.store(digest, image)
-        _fronts[key] = image
+        _fronts[key] = _compiled_once(ir)
     return _fronts[key]
+
+
+def _batch_entry() -> bytes:
+    """The object with the entry point for batches."""
+    if _BATCH not in _fronts:
+        _fronts[_BATCH] = _compiled_once(way_in())
+    return _fronts[_BATCH]
+
+
+_BATCH = ("batch",)
+
+
+def _compiled_once(ir: str) -> bytes:
+    """Compile a module that does not depend on a program, or take it from the cache."""
+    digest = sha256((ir + _describe()).encode()).digest()
+    image = cache.load(digest)
+    if image is None:
+        image = compile_ir(ir)
+        cache.store(digest, image)
+    return image
 
 
 def prepare(shape: Shape, *, may_write: bool) -> None:
@@ -185,7 +216,8 @@ def _describe() -> str:
     """What compiled code depends on besides the program: LLVM, processor, Python, and drybpf."""
     digest = sha256()
     package = Path(__file__).parent.parent
-    for source in sorted([*package.glob("jit/*.py"), *package.glob("native/**/*.py")]):
+    parts = "jit/*.py", "native/**/*.py", "maps/**/*.py"
+    for source in sorted(each for part in parts for each in package.glob(part)):
         digest.update(source.read_bytes())
     return f"{target.describe()}, {builtins.describe()}, {digest.hexdigest()}"
 
@@ -193,31 +225,57 @@ def _describe() -> str:
 class Jit:
     """One program on one kind of hook, compiled when it is first run."""
 
-    def __init__(self, code: Code, shape: Shape) -> None:
-        """Prepare; nothing is compiled yet.  Raises `CompileError` where it is too large."""
+    def __init__(
+        self, code: Code, shape: Shape, space: Space | None = None, *, paranoid: bool = False
+    ) -> None:
+        """Prepare; nothing is compiled yet.  Raises `CompileError` where it is too large.
+
+        `paranoid` code checks what the guards of loops stand for; a run ends in a `RuntimeError`
+        where one was wrong.
+        """
         if len(code) > MAX_INSTRUCTIONS:
             raise CompileError(
                 f"{len(code)} instructions are more than the {MAX_INSTRUCTIONS} that are compiled"
             )
         if next(structure.check(code), None) is not None:
             raise CompileError("only programs that pass the structural verifier are compiled")
-        self.code, self.shape = code, shape
+        self.code, self.shape, self.space = code, shape, space or Space()
         self.stats = Stats()
-        self._variants: dict[tuple[bool, bool, int | None], Variant] = {}
+        self._variants: dict[tuple[bool, bool, int | None, bool], Variant] = {}
+        self._batch: dict[bool, Variant] = {}
+        self.ledgers: dict[int | None, Ledger] = {}  # of the covering variants, by their start
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
-        self._natives: Mapping[int, Function[...]] = {}  # the same
+        self._choices = Choices(around=self._around(), paranoid=paranoid)  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
+        self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
+
+    def _around(self) -> Surroundings:
+        named = {i.imm64 for i in self.code.slots if i and i.second is not None and not i.src}
+        return surroundings(self.space, named.union(self.code.references.values()))
 
     def use(self, helpers: HelperTable) -> None:
-        """Compile for these helpers: those in restricted Python are inlined."""
+        """Compile for these helpers: those in restricted Python and the kernel's are inlined."""
         if not self._numbers:
             return
         found = {number: helpers.get(number) for number in self._numbers}
-        natives = {n: h.function for n, h in found.items() if isinstance(h, NativeHelper)}
-        if natives != self._natives:
-            self._natives = natives
+        known = {n: h for n, h in found.items() if isinstance(h, KernelHelper)}
+        kernel = {n: h.native for n, h in known.items() if h.native in LOWERINGS}
+        moves = any(
+            getattr(helper, "moves_packet", True)
+            for helper in found.values()
+            if helper is not None and not isinstance(helper, NativeHelper)
+        )
+        choices = replace(
+            self._choices,
+            natives={n: h.function for n, h in found.items() if isinstance(h, NativeHelper)},
+            kernel=kernel,
+            moving=(moves or "tail_call" in kernel.values()) and bool(self.shape.headroom),
+            numbered="tail_call" in kernel.values(),
+        )
+        if choices != self._choices:
+            self._choices = choices
             self._give_up_variants()
 
     def _give_up_variants(self) -> None:
@@ -225,87 +283,99 @@ class Jit:
         given_up = *self._waiting, *self._variants.values()
         self._waiting = [variant for variant in given_up if variant.inside]
         self._variants.clear()
+        self._batch.clear()
 
-    def variant(self, *, counting: bool = False, start: int | None = None) -> Variant:
+    def variant(
+        self, *, counting: bool = False, start: int | None = None, tail: bool = False
+    ) -> Variant:
         """A compiled form of the program, made anew after a guess has failed.
 
-        With a `start` it goes on from that slot: that is how a run of many slices continues.  While
-        a meter is active, it counts what it executes.
+        With a `start` it goes on from that slot: that is how a run of many slices continues.  With
+        `tail` it is one that tail calls enter.  While a meter is active, it counts what it runs.
         """
         covering = meter.is_active()
         if self._lookups != self.stats.lookups:
             self._give_up_variants()
             self._lookups = self.stats.lookups
-        variant = self._variants.get((counting, covering, start))
+        variant = self._variants.get((counting, covering, start, tail))
         if variant is None:
-            variant = Variant(
-                self.code,
-                self.shape,
-                self._lookups,
+            choices = replace(
+                self._choices,
+                lookups=self._lookups,
                 counting=counting,
-                covering=covering,
                 start=start,
-                natives=self._natives,
+                covering=covering,
             )
+            if covering:
+                choices = replace(choices, kernel=_countable(choices.kernel, start))
+            if tail:
+                moving = bool(self.shape.headroom)
+                choices = replace(choices, tail=True, numbered=True, moving=moving)
+            variant = Variant(self.code, self.shape, choices, self.ledgers)
+            if variant.numbered:
+                variant.env[layout.ENV_CODE] = self.space.number(self.code)
+            if tail:
+                tails = tails_of(self.space, counting=counting, covering=covering)
+                tails.point(self.space.number(self.code), variant)
             self.stats.compiles += 1
             self.stats.cached += variant.cached
-            self._variants[counting, covering, start] = variant
-        if variant.ledger is not None:
-            meter.add_source(variant.ledger)
+            self._variants[counting, covering, start, tail] = variant
+        _count_for_meters(variant)
         return variant
+
+    def _batch_variant(self) -> Variant:
+        """The form that runs over a batch."""
+        if self._lookups != self.stats.lookups:
+            self._give_up_variants()
+            self._lookups = self.stats.lookups
+        covering = meter.is_active()
+        variant = self._batch.get(covering)
+        if variant is None:
+            choices = replace(self._choices, lookups=self._lookups, batch=True, covering=covering)
+            variant = self._batch[covering] = Variant(self.code, self.shape, choices, self.ledgers)
+            self.stats.compiles += 1
+            self.stats.cached += variant.cached
+        _count_for_meters(variant)
+        return variant
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more variants are made."""
+        return len(self._variants) >= MAX_VARIANTS
+
+    def learn(self, pc: int) -> None:
+        """Have an access looked up from now on, whose guess was wrong."""
+        instruction = self.code.slots[pc]
+        semantics = instruction.row.semantics if instruction and instruction.row else ""
+        accesses = semantics in LOADS or semantics in STORES or semantics.endswith("_atomic")
+        if (accesses or semantics == "call_helper") and self.stats.compiles < MAX_COMPILES:
+            self.stats.lookups |= {pc}
+
+    def makes_tail_call(self, pc: int) -> bool:
+        """Whether compiled code does the tail call at a slot itself."""
+        instruction = self.code.slots[pc]
+        if instruction is None or instruction.row is None:
+            return False
+        called = instruction.row.semantics == "call_helper"
+        return called and self._choices.kernel.get(instruction.imm & M32) == "tail_call"
+
+    def engine_of(self, code: Code) -> Jit | None:
+        """The engine of the program that a run has come to; None where it cannot be compiled."""
+        if code is self.code:
+            return self
+        runner = self.space.runners.get(code)
+        try:
+            found: Jit | None = runner.jit if runner is not None else None
+        except CompileError:
+            return None
+        return found if found is not None and found.shape == self.shape else None
 
     def run(self, state: State, *, counting: bool = False) -> int:
         """Run a state until the program has returned; the result is r0.
 
         `state.instructions` is exact with `counting`, and else only what was interpreted.
         """
-        if not self._is_fresh(state):
-            return interpreter.run(state)
-        self.use(state.helpers)
-        return self._drive(state, None, counting=counting)
-
-    def _drive(self, state: State, start: int | None, *, counting: bool) -> int:
-        """Run slice after slice, in compiled code as long as it can."""
-        while True:
-            variant = self.variant(counting=counting, start=start)
-            exchange = Exchange(state, variant.module.helpers)
-            if self._go(variant, state, exchange):
-                if not state.frames:
-                    state.pc = FINISHED
-                    return state.registers[0]
-                state.leave()
-            elif exchange.words[layout.REASON] == layout.PENDING_RESULT:
-                return interpreter.run(state)  # in a callback, or in another program
-            elif not self._slice_ended(state, exchange.words[layout.FUEL]):
-                return self.resume(state)
-            start = state.pc
-            wanted = counting, meter.is_active(), start
-            if len(self._variants) >= MAX_VARIANTS and wanted not in self._variants:
-                return interpreter.run(state)
-
-    def _go(self, variant: Variant, state: State, exchange: Exchange) -> bool:
-        """Run compiled code once; whether the function that it began in has returned."""
-        given = min(state.fuel, layout.SLICE)
-        exchange.put(given)
-        state.fuel -= given
-        failure: BaseException | None = None
-        try:
-            state.registers[0] = variant.run(exchange.address)
-        except BaseException as error:  # noqa: BLE001 (it is raised again, with its place)
-            failure = error
-        words = exchange.words
-        state.fuel += words[layout.FUEL]
-        state.instructions += words[layout.COUNT]
-        if words[layout.PC] == FINISHED & M64:
-            return True
-        exchange.take_back()
-        if variant.ledger is not None:
-            variant.ledger.left(state, len(exchange.outer), words[layout.REASON] != layout.CHECK)
-        if failure is not None:
-            self._raise(state, failure)
-        if words[layout.REASON] == layout.PENDING_RESULT:
-            self._finish_call(state, exchange.pending())
-        return False
+        return drive.run(self, state, counting=counting)
 
     def repeat(self, state: State, times: int) -> int:
         """The time, in nanoseconds, of running a fresh state a number of times.
@@ -314,7 +384,7 @@ class Jit:
         """
         self.use(state.helpers)
         variant = self.variant()
-        exchange = Exchange(state, variant.module.helpers)
+        exchange = Exchange(state, variant.helper_numbers(self.space), moving=variant.moving)
         exchange.put(min(state.fuel, layout.SLICE))
         exchange.words[layout.END] = times
         repeat = variant.function("repeat")
@@ -325,80 +395,6 @@ class Jit:
             self.run(state)
             raise CompileError("the program leaves compiled code; time it in the interpreter")
         return elapsed
-
-    def _slice_ended(self, state: State, left: int) -> bool:
-        """Whether compiled code left, with `left` fuel, since its slice was spent but not all."""
-        return left < self.code.fuel.get(state.pc, 0) <= state.fuel
-
-    def _is_fresh(self, state: State) -> bool:
-        """Whether the state is as the hook makes it: compiled code takes that for granted."""
-        begin, end = state.packet
-        r1 = {"packet": begin, "context": CONTEXT, "zero": 0}[self.shape.r1]
-        expected = [0, r1, *[0] * 8, frame_top(0)]
-        registers = list(state.registers)
-        if self.shape.r2 == "packet":
-            expected[2] = end - begin
-        elif self.shape.r2 == "context":
-            regions = state.memory.regions()
-            expected[2] = next((r.length for r in regions if r.start == CONTEXT), 0)
-        return (
-            registers == expected
-            and not state.frames
-            and state.pc == 0
-            and state.code is self.code
-            and begin in (self.shape.packet_address, end)
-        )
-
-    def _raise(self, state: State, error: BaseException) -> None:
-        """Raise what came out of compiled code, with its place."""
-        pc = state.pc
-        self.stats.left(pc, "helper")
-        if isinstance(error, Exception):
-            number = self._helper_number(state)
-            raised = helper_error(number, error)
-            if isinstance(raised, ExecutionError):
-                interpreter.locate(raised, state, self.code, pc)
-            if raised is not error:
-                raise raised from error
-        raise error
-
-    def _helper_number(self, state: State) -> int:
-        instruction = self.code.slots[state.pc]
-        return instruction.imm & 0xFFFF_FFFF if instruction else 0
-
-    def _finish_call(self, state: State, result: object) -> None:
-        pc = state.pc
-        self.stats.left(pc, "result")
-        cost = self.code.fuel.get(pc, 0)  # given back as if the call had not begun
-        state.fuel -= cost
-        try:
-            state.finish_call(self._helper_number(state), result, pc + 1)  # type: ignore[arg-type]  # it checks
-        except ExecutionError as error:
-            state.fuel += cost
-            interpreter.locate(error, state, self.code, pc)
-            raise
-        state.instructions += 1
-
-    def resume(self, state: State) -> int:
-        """Go on in the interpreter, which finds a fault or shows that a guess was wrong."""
-        pc, before = state.pc, state.instructions
-        self.stats.left(pc, "check")
-        try:
-            result = interpreter.run(state)
-        except ExecutionError as error:
-            if error.pc != pc or state.instructions != before:
-                self._learn(pc)
-            raise
-        self._learn(pc)
-        return result
-
-    def _learn(self, pc: int) -> None:
-        """Have an access looked up from now on, whose guess was wrong."""
-        instruction = self.code.slots[pc]
-        semantics = instruction.row.semantics if instruction and instruction.row else ""
-        accesses = semantics in LOADS or semantics in STORES or semantics.endswith("_atomic")
-        if accesses and self.stats.compiles < MAX_COMPILES:
-            self.stats.lookups |= {pc}
 
     def bind(
         self,
@@ -423,9 +419,8 @@ class Jit:
                 return self.run(state)
             try:
                 left = adopt(state, address, given)
-                if variant.ledger is not None:
-                    variant.ledger.left(state)
-                return self.finish(state, left)
+                drive.tell_ledgers(self, variant, state)
+                return drive.finish(self, state, left)
             finally:
                 if self._lookups != self.stats.lookups:
                     outdated()
@@ -448,21 +443,21 @@ class Jit:
 
         The caller has made sure, by `is_plain`, that compiled code can do it.
         """
-        table = helper_table([helpers.get(n) for n in self.variant().module.helpers], [])
+        numbers = self._batch_variant().module.helpers
+        table = helper_table([helpers.get(number) for number in numbers], [])
         exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
         exchange.words[layout.HELPERS] = ctypes.addressof(table[0])
         index = 0
         while index < len(packets):
-            variant = self.variant()
+            variant = self._batch_variant()
             exchange.words[layout.RELEASE] = int(variant.ledger is None)  # one counts at a time
-            index = exchange.go(variant.batch, index)
+            index = exchange.go(variant.run, index)
             if exchange.left:
                 state = fresh(packets[index])
                 left = adopt(state, exchange.address, exchange.given)
-                if variant.ledger is not None:
-                    variant.ledger.left(state)
+                drive.tell_ledgers(self, variant, state)
                 try:
-                    verdicts[index] = self.finish(state, left)
+                    verdicts[index] = drive.finish(self, state, left)
                 except ExecutionError as error:
                     if not record:
                         error.add_note(f"packet {index} of the batch")
@@ -476,10 +471,24 @@ class Jit:
         """Whether a packet is all that compiled code needs: no helper in Python, no context."""
         self.use(helpers)
         variant = self.variant()
-        return variant.plain and all(number in self._natives for number in variant.module.helpers)
+        return variant.plain and all(
+            number in self._choices.natives for number in variant.module.helpers
+        )
 
-    def finish(self, state: State, left: int) -> int:
-        """Finish a run that compiled code left with an amount of fuel of its own."""
-        if self._slice_ended(state, left):
-            return self._drive(state, state.pc, counting=False)
-        return self.resume(state)
+
+def _countable(kernel: Mapping[int, str], start: int | None) -> Mapping[int, str]:
+    """The kernel's helpers that code which counts does itself.
+
+    It makes tail calls by their own number only, where the plans have a counter for them, and none
+    where it begins in the middle: whose frame is whose would not be known.
+    """
+    return {
+        number: name
+        for number, name in kernel.items()
+        if name != "tail_call" or (number == TAIL_CALL and start is None)
+    }
+
+
+def _count_for_meters(variant: Variant) -> None:
+    if variant.ledger is not None:
+        meter.add_source(variant.ledger)

@@ -13,32 +13,40 @@ if TYPE_CHECKING:
 DECLARATION = "@counters = external global i64\n"
 
 
-class Counting:
-    """Emits the counters of a function, where its options ask for them."""
+class Counters:
+    """The plans of a module's functions, and how many counters they have together.
 
-    def __init__(self, function: FunctionText, first: int) -> None:
-        """Prepare; the counters are numbered from `first`."""
-        self._f, self._first = function, first
-        self._ways: list[tuple[str, tuple[int, int], int]] = []
+    A function that is both the way in and called has one plan for both.
+    """
+
+    def __init__(self) -> None:
+        """No function yet."""
+        self.plans: dict[tuple[int, int | None], Plan] = {}
+        self.number = 0
+
+    def plan(self, f: FunctionText) -> Plan:
+        """The plan of a function, made when it is first asked for."""
+        key = f.entry, f.start
+        if key not in self.plans:
+            entry = f.entry if f.start is None else f.start
+            starts = f.start is not None
+            made = make_plan(f.code, entry, starts, f.leaders, f.reached, self.number)
+            self.plans[key], self.number = made
+        return self.plans[key]
+
+
+class Counting:
+    """Emits the counters of a function; nothing without `counters`."""
+
+    def __init__(self, function: FunctionText, counters: Counters | None) -> None:
+        """Prepare."""
+        self._f, self._counters = function, counters
+        self._ways = 0  # labels given so far
 
     @cached_property
-    def _planned(self) -> tuple[Plan, int] | None:
-        f = self._f
-        if not f.options.covering:
-            return None
-        entry = f.entry if f.start is None else f.start
-        begins = f.begin is not None
-        return make_plan(f.code, entry, begins, f.leaders, f.reached, self._first)
-
-    @property
     def plan(self) -> Plan | None:
         """Where the counters stand; None where nothing is counted."""
-        return self._planned[0] if self._planned else None
-
-    @property
-    def following(self) -> int:
-        """The number of the first counter behind those of the function."""
-        return self._planned[1] if self._planned else self._first
+        return None if self._counters is None else self._counters.plan(self._f)
 
     def begin(self) -> None:
         """Begin the function: its entry is counted, counters in registers begin at 0."""
@@ -59,27 +67,21 @@ class Counting:
         if self.plan is not None:
             self._add(self.plan.ends[pc], "1")
 
-    def ways(self, source: int, target: int | None, behind: int) -> tuple[str, str]:
-        """The labels that a conditional jump has for its two ways; `emit_ways` follows it."""
-        if target == behind:
+    def way(self, source: int, target: int, label: str) -> str:
+        """The label that counts an edge and leads on to a label; that itself without a counter."""
+        if self.plan is None or self.plan.edges[source, target] < 0:
+            return label
+        f = self._f
+        name = f"way{source}.{target}.{self._ways}"
+        self._ways += 1
+
+        def emit() -> None:
+            f.label(name)
             self.edge(source, target)
-            return f"b{target}", f"b{target}"
-        return self._way(source, target), self._way(source, behind)
+            f.line(f"br label %{label}")
 
-    def _way(self, source: int, target: int | None) -> str:
-        if self.plan is None or target is None or self.plan.edges[source, target] < 0:
-            return f"b{target}"
-        label = f"way{source}.{target}.{len(self._f.lines)}"
-        self._ways.append((label, (source, target), target))
-        return label
-
-    def emit_ways(self) -> None:
-        """Emit the counters that lie between a conditional jump and where it leads."""
-        for label, edge, target in self._ways:
-            self._f.label(label)
-            self.edge(*edge)
-            self._f.line(f"br label %b{target}")
-        self._ways = []
+        f.exits.append(emit)
+        return name
 
     def write(self) -> None:
         """Write the counters that are kept in registers, before the function ends."""

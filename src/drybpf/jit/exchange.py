@@ -9,6 +9,7 @@ from drybpf.batch import PacketBatch, Verdicts
 from drybpf.entry import Shape
 from drybpf.helpers.native import NativeHelper
 from drybpf.jit import layout
+from drybpf.jit.surroundings import host_table
 from drybpf.memory import CONTEXT, FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES, SLOT_BITS, STACK, Memory
 from drybpf.native.buffer import host_address
 from drybpf.state import Context, Frame, State
@@ -38,14 +39,28 @@ class NativeContext(Context):
 class Exchange:
     """The words of one run, and all that they point at."""
 
-    def __init__(self, state: State, helpers: Sequence[int]) -> None:
-        """Make the words of a run that has not begun."""
-        self.state = state
+    def __init__(
+        self, state: State, helpers: Sequence[int | None], *, moving: bool = False
+    ) -> None:
+        """Make the words of a run; `moving` is for code that lets the packet's ends move."""
+        self.state, self._moving = state, moving
         self.outer = list(state.frames)  # of the callers of the function that is entered
         self.words: Words = _WORDS()
         self.address = ctypes.addressof(self.words)
-        words = self.words
-        words[layout.STACK] = host_address(state.memory.stack)
+        self.words[layout.STACK] = host_address(state.memory.stack)
+        stores = host_table(state.space)
+        self.words[layout.STORES] = ctypes.addressof(stores)
+        self.words[layout.CPU], self.words[layout.EPOCH] = state.cpu, state.space.epoch
+        self.words[layout.TAIL_CALLS] = state.tail_calls
+        self._keep: list[object] = [stores]
+        self._regions: object = None
+        self._show_memory()
+        state.memory.changed = self._show_memory
+        self._prepare_helpers(helpers)
+
+    def _show_memory(self) -> None:
+        """Put the regions into the words as they are now: the packet, the context, the table."""
+        state, words = self.state, self.words
         begin, end = state.packet
         regions = [
             region
@@ -55,7 +70,8 @@ class Exchange:
         table = (ctypes.c_uint64 * (layout.REGION_WORDS * len(regions)))()
         for index, region in enumerate(regions):
             host = host_address(region.data)
-            entry = region.start, region.length, host, int(region.writable)
+            writable = int(region.writable and not region.protected)
+            entry = region.start, region.length, host, writable, region.mask & M64, region.room
             for place, word in enumerate(entry, index * layout.REGION_WORDS):
                 table[place] = word
             if region.start == begin:
@@ -64,14 +80,17 @@ class Exchange:
                 words[layout.CONTEXT], words[layout.CONTEXT_LENGTH] = host, region.length
         words[layout.REGIONS] = ctypes.addressof(table)
         words[layout.REGION_COUNT] = len(regions)
-        self._keep: list[object] = [table, regions]
-        self._prepare_helpers(helpers)
+        self._regions = table, regions
+        frame = state.memory.packet_frame
+        if self._moving and frame is not None:
+            words[layout.PACKET] = host_address(frame.buffer)
+            words[layout.LOW], words[layout.BEGIN], words[layout.HIGH] = frame.start, begin, end
 
-    def _prepare_helpers(self, numbers: Sequence[int]) -> None:
+    def _prepare_helpers(self, numbers: Sequence[int | None]) -> None:
         state, words = self.state, self.words
         table, kept = helper_table(
-            [state.helpers.get(number) for number in numbers],
-            [NativeContext(state, number, words) for number in numbers],
+            [None if number is None else state.helpers.get(number) for number in numbers],
+            [None if number is None else NativeContext(state, number, words) for number in numbers],
         )
         words[layout.HELPERS] = ctypes.addressof(table)
         self._keep += [table, kept]
@@ -82,6 +101,10 @@ class Exchange:
         words[layout.FUEL], words[layout.DEPTH] = fuel, len(state.frames)
         for number, value in enumerate(state.registers):
             words[layout.REGISTERS + number] = value
+
+    def end(self) -> None:
+        """The run is no longer in compiled code."""
+        self.state.memory.changed = None
 
     def take_back(self) -> None:
         """Put what compiled code left behind into the state."""
@@ -121,13 +144,18 @@ _DECREF.restype = None
 def _take_place(words: Words, state: State, outer: Sequence[Frame] = ()) -> None:
     """Take pc, registers and the callers' records of a run that left."""
     state.pc = words[layout.PC]
+    if words[layout.REASON] == layout.WRONG:
+        raise RuntimeError(f"the guard of a loop was wrong about instruction {state.pc}")
     state.registers[:] = words[layout.REGISTERS : layout.REGISTERS + 11]
     frames = list(outer)
     for depth in range(len(frames), words[layout.DEPTH]):
         place = layout.FRAMES + depth * layout.FRAME_WORDS
-        return_pc, *saved = words[place : place + layout.FRAME_WORDS]
-        frames.append(Frame(state.code, return_pc, tuple(saved)))
+        return_pc, *saved, number = words[place : place + layout.FRAME_WORDS]
+        code = state.space.code(number) if number else state.code
+        frames.append(Frame(code, return_pc, tuple(saved)))
     state.frames[:] = frames
+    if words[layout.CODE]:
+        state.code = state.space.code(words[layout.CODE])
 
 
 def adopt(state: State, address: int, given: int) -> int:
@@ -161,26 +189,30 @@ class BatchExchange:
         self.address = ctypes.addressof(self.words)
         self.given, self._packets = given, packets
         stack = (ctypes.c_char * (MAX_FRAMES * FRAME_STRIDE))()
-        context = bytes(shape.context_length)
+        context = shape.context_length
         # The packet's entry is kept up to date by compiled code.
         table = (ctypes.c_uint64 * (2 * layout.REGION_WORDS))()
-        table[0], table[3] = shape.packet_address, 1
         inside = self.address + 8 * layout.CONTEXT_BYTES
-        table[4:8] = [CONTEXT, len(context), inside, int(shape.context_writable)]
+        writable = int(shape.context_writable and not shape.protected)
+        table[:] = [
+            *(shape.packet_address, 0, 0, 1, M64, 0),
+            *(CONTEXT, context, inside, writable, M64, context),
+        ]
         self._keep = verdicts, stack, table
-        for word, value in {
-            layout.STACK: ctypes.addressof(stack),
-            layout.REGIONS: ctypes.addressof(table),
-            layout.REGION_COUNT: 2 if context else 1,
-            layout.DATA: host_address(packets.data),
-            layout.DATA_LENGTH: len(packets.data),
-            layout.OFFSETS: host_address(packets.offsets),
-            layout.WIDE: int(packets.offsets.itemsize == 8),
-            layout.VERDICTS: host_address(memoryview(verdicts)),
-            layout.BUDGET: given,
-            layout.RELEASE: 1,
-        }.items():
-            self.words[word] = value
+        count = 2 if context else 1
+        self.words[layout.STACK : layout.REGION_COUNT + 1] = [
+            ctypes.addressof(stack),
+            ctypes.addressof(table),
+            count,
+        ]
+        self.words[layout.DATA : layout.VERDICTS + 1] = [
+            host_address(packets.data),
+            len(packets.data),
+            host_address(packets.offsets),
+            int(packets.offsets.itemsize == 8),
+            verdicts.buffer_info()[0],
+        ]
+        self.words[layout.BUDGET], self.words[layout.RELEASE] = given, 1
         self._make_room(2048)
 
     def _make_room(self, size: int) -> None:

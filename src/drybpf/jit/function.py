@@ -9,7 +9,7 @@ that very instruction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from drybpf import flow
@@ -23,9 +23,11 @@ from drybpf.isa.semantics import (
     STORES,
 )
 from drybpf.jit import layout
-from drybpf.jit.counting import Counting
+from drybpf.jit.copies import BARRIER, Copies
+from drybpf.jit.counting import Counters, Counting
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
+from drybpf.jit.surroundings import NOWHERE, Surroundings
 from drybpf.memory import (
     FRAME_SIZE,
     FRAME_STRIDE,
@@ -39,8 +41,25 @@ PARAMETERS = (
     "ptr %stk, ptr %st, i64 range(i64 0, 8) %level"
 )
 PASSED = "ptr %pkt, i64 %plen, ptr %ctx, i64 %clen, ptr %stk, ptr %st"
+PLACES = {"p.low": layout.LOW, "p.begin": layout.BEGIN, "p.high": layout.HIGH}
 RESULT = "{i64, i64}"  # r0, and the fuel left or LEFT
 LIKELY = ", !prof !0"
+
+
+Emitter = Callable[["FunctionText", int, Instruction], None]
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """How a helper of the kernel's is compiled.
+
+    `applies` says whether compiled code can do the call at a slot, `emit` gives its r0; `pointers`
+    are the registers that it takes addresses in.
+    """
+
+    pointers: tuple[int, ...]
+    emit: Callable[[FunctionText, int], Value]
+    applies: Callable[[FunctionText, int], bool] = lambda _f, _pc: True
 
 
 @dataclass(frozen=True)
@@ -50,14 +69,19 @@ class Options:
     packet_address: int = PACKET
     context_writable: bool = True
     context_length: int = 0  # where it is fixed
-    packet_ends: tuple[tuple[int, int, bool], ...] = ()
-    """Context loads (offset, size) that give the packet's first byte, or, if true, its end."""
+    packet_ends: tuple[tuple[int, int, str], ...] = ()
+    """Context loads (offset, size) that give the packet's `data`, `data_meta` or `data_end`."""
     lookups: frozenset[int] = frozenset()  # slots whose guess failed
     counting: bool = False
-    covering: bool = False
-
-
-Emitter = Callable[["FunctionText", int, Instruction], None]
+    around: Surroundings = NOWHERE
+    moving: bool = False  # whether the packet's ends move
+    headroom: int = 0  # in front of a packet that moves
+    protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
+    tail: bool = False  # whether it is entered by a tail call
+    numbered: bool = False  # whether several programs may take part in a run
+    lowered: Mapping[int, Lowering] = field(default_factory=dict)  # helpers by number
+    paranoid: bool = False  # whether what guards stand for is checked all the same
+    batch: bool = False  # whether it is inlined into a loop over packets
 
 
 class FunctionText(Text):
@@ -73,13 +97,14 @@ class FunctionText(Text):
         emitters: Mapping[str, Emitter],
         natives: Mapping[int, Function[...]],
         begin: tuple[Value, Value] | int | None = None,
-        first_counter: int = 0,
+        counters: Counters | None = None,
     ) -> None:
         """Prepare; `helpers` maps helper numbers to their places in the run's table.
 
         `natives` are the helpers in restricted Python, by number.  With a `begin` this is the way
         into the module, `@enter`: the program begins with those values of r1 and r2, or goes on at
-        that slot with the registers in the run's memory.
+        that slot with the registers in the run's memory.  With `counters` it counts the edges of
+        its flow graph.
         """
         super().__init__()
         self.code, self.entry, self.options, self.helpers = code, entry, options, helpers
@@ -88,13 +113,17 @@ class FunctionText(Text):
         self.begin, self.natives = begin, natives
         self.start = begin if isinstance(begin, int) else None
         self.leaders = self._find_leaders()
-        self.counting = Counting(self, first_counter)
+        self.blocks = self._find_blocks()
+        self.block = entry  # the current one
+        self.copies = Copies(self)
+        self.counting = Counting(self, counters)
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.uses_lookup = False
+        self.inlined: dict[Function[...], None] = {}  # restricted functions that it calls
+        self.stores: dict[int, Value] = {}  # entries of the table of stores that it reads
         self.cache: dict[int, Value] = {}  # registers by LLVM value, within a block
         self.dirty: set[int] = set()
-        self.block = entry  # the first slot of the block at hand
         self.refund = 0  # what was charged at the current instruction itself
         self.behind = 0  # instructions of the block from the current one on, for counting
 
@@ -109,6 +138,14 @@ class FunctionText(Text):
         points = self.code.fuel.keys() & self.guesses.keys()
         return leaders | points
 
+    def _find_blocks(self) -> dict[int, list[int]]:
+        """The slots of each block that is reached, by the first."""
+        firsts = [pc for pc in self.reached if pc in self.leaders]
+        return {
+            first: [pc for pc in range(first, last) if pc in self.guesses and self.code.slots[pc]]
+            for first, last in zip(firsts, [*firsts[1:], len(self.code)], strict=True)
+        }
+
     @cached_property
     def escapes(self) -> bool:
         """Whether others may reach the frame, so that it must lie in the run's stack."""
@@ -119,9 +156,21 @@ class FunctionText(Text):
         row = instruction.row if instruction else None
         if row is None or instruction is None:
             return False
+        lowering = self.lowering(pc, instruction)
+        if lowering is not None:
+            guesses = [self.guesses[pc][register] for register in lowering.pointers]
+            known = all(isinstance(guess, Pointer) for guess in guesses)
+            return not known or pc in self.options.lookups
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives
         return bool(_ACCESSES.get(row.semantics)) and self.region(pc, instruction) is None
+
+    def lowering(self, pc: int, instruction: Instruction) -> Lowering | None:
+        """The form that a helper's call has here, where it has one."""
+        if instruction.row is None or instruction.row.semantics != "call_helper":
+            return None
+        found = self.options.lowered.get(instruction.imm & M32)
+        return found if found is not None and found.applies(self, pc) else None
 
     def region(self, pc: int, instruction: Instruction) -> int | None:
         """The region that an access is guessed to lie in."""
@@ -139,13 +188,15 @@ class FunctionText(Text):
         self.lines.append(self._head())
         self.label("entry")
         self._emit_prologue()
-        blocks = [pc for pc in self.reached if pc in self.leaders]
-        self.line(f"br label %b{self.entry if self.start is None else self.start}")
-        for index, first in enumerate(blocks):
-            last = blocks[index + 1] if index + 1 < len(blocks) else len(self.code)
-            self._emit_block(first, last)
+        self.counting.begin()
+        prologue = len(self.lines)
+        self.copies.begin(self.entry if self.start is None else self.start)
+        for copy in self.copies:
+            for first in copy.blocks:
+                self._emit_block(first)
         for cold in self.exits:
             cold()
+        self.lines[prologue:prologue] = self._load_stores()
         self.lines.append("}")
         return self.lines
 
@@ -155,6 +206,8 @@ class FunctionText(Text):
             return (
                 f"define internal {RESULT} @f{self.entry}({PARAMETERS}, i64 %fuel0, {arguments}) {{"
             )
+        if self.options.batch:
+            return f"define internal {RESULT} @enter({PARAMETERS}, i64 %fuel0) alwaysinline {{"
         return f"define {RESULT} @enter({PARAMETERS}, i64 %fuel0) {{"
 
     def _initial(self, number: int) -> Value:
@@ -172,7 +225,8 @@ class FunctionText(Text):
             self.line(f"store i64 {self._initial(number)}, ptr %r{number}")
         self.line("%fuel = alloca i64")
         self.line("store i64 %fuel0, ptr %fuel")
-        depth = "0" if isinstance(self.begin, tuple) else "%level"
+        outermost = isinstance(self.begin, tuple) and not self.options.tail
+        depth = "0" if outermost else "%level"
         self.line(f"%depth = add i64 {depth}, 0")
         self.line(f"%deep = mul i64 %depth, {FRAME_STRIDE}")
         self.line(f"%top = add i64 %deep, {STACK + FRAME_STRIDE}")
@@ -186,7 +240,51 @@ class FunctionText(Text):
         if self.start is None:
             self._zero_frame()
         self._emit_limits()
-        self.counting.begin()
+        if self.options.numbered:
+            place = self.value(f"getelementptr i64, ptr @env, i64 {layout.ENV_CODE}")
+            self.line(f"%number = load i64, ptr {place}")
+            self.line(f"%codep = getelementptr i64, ptr %st, i64 {layout.CODE}")
+            if self.begin is not None:
+                self.line("store i64 %number, ptr %codep")
+        if self.options.moving:
+            for name in PLACES:
+                self.line(f"%{name} = alloca i64")
+            self.read_places()
+
+    def read_places(self) -> None:
+        """Take the packet's ends anew, which a helper or a callee may have moved."""
+        for name, word in PLACES.items():
+            place = self.value(f"getelementptr i64, ptr %st, i64 {word}")
+            self.line(f"store i64 {self.value(f'load i64, ptr {place}, !range !2')}, ptr %{name}")
+
+    @property
+    def number(self) -> Value:
+        """The number of the program's code in its space, 0 in a program that stands alone."""
+        return "%number" if self.options.numbered else "0"
+
+    def uncount(self) -> None:
+        """Take back the count of what stands behind the instruction in its block."""
+        if self.options.counting and self.behind > 1:
+            self.line(f"call void @count(ptr %st, i64 {1 - self.behind})")
+
+    def store_entry(self, entry: int) -> Value:
+        """The host address of a store or a map, from the run's table."""
+        if entry not in self.stores:
+            self.stores[entry] = f"%store{entry}"
+        return self.stores[entry]
+
+    def _load_stores(self) -> list[str]:
+        """The prologue's lines for the entries that are read somewhere."""
+        if not self.stores:
+            return []
+        lines = [
+            f"  %storep = getelementptr i64, ptr %st, i64 {layout.STORES}",
+            "  %stores = load ptr, ptr %storep",
+        ]
+        for entry, name in self.stores.items():
+            lines.append(f"  {name}.p = getelementptr ptr, ptr %stores, i64 {entry}")
+            lines.append(f"  {name} = load ptr, ptr {name}.p")
+        return lines
 
     def _zero_frame(self) -> None:
         self.line(
@@ -202,11 +300,12 @@ class FunctionText(Text):
                 limit = self.value(f"sub i64 %{name}len, {size - 1}")
                 self.line(f"%{name}limit{size} = select i1 {fits}, i64 {limit}, i64 0")
 
-    def _emit_block(self, first: int, last: int) -> None:
-        self.label(f"b{first}")
-        self.block = first
+    def _emit_block(self, first: int) -> None:
+        self.label(self.copies.label(first))
+        if self.copies.is_plain(first):
+            self.line(BARRIER)
         self.cache, self.dirty = {}, set()
-        pcs = [pc for pc in range(first, last) if pc in self.guesses and self.code.slots[pc]]
+        self.block, pcs = first, self.blocks[first]
         self.refund = self.code.fuel.get(first, 0)
         if self.refund:
             self._charge(first, self.refund)
@@ -223,30 +322,34 @@ class FunctionText(Text):
 
     def _charge(self, pc: int, cost: int) -> None:
         before = self.value("load i64, ptr %fuel")
-        enough = self.value(f"icmp sge i64 {before}, {cost}")
         charged = self.value(f"sub i64 {before}, {cost}")
         self.line(f"store i64 {charged}, ptr %fuel")
-        self.line(f"br i1 {enough}, label %paid{pc}, label %broke{pc}{LIKELY}")
+        paid = pc in self.copies.paid
+        if paid and not self.options.paranoid:
+            return
+        enough = self.value(f"icmp sge i64 {charged}, 0")
+        name = len(self.lines)
+        self.line(f"br i1 {enough}, label %paid{name}, label %broke{name}{LIKELY}")
 
         def cold() -> None:
             """Leave with nothing charged."""
-            self.label(f"broke{pc}")
-            self.leave(pc, {}, 0, cost, "spent")
+            self.label(f"broke{name}")
+            self.leave(pc, {}, 0, cost, "wrong" if paid else "spent")
 
         self.exits.append(cold)
-        self.label(f"paid{pc}")
+        self.label(f"paid{name}")
 
     def _close(self, pc: int) -> None:
         """End a block that control leaves by falling into the next."""
         instruction = self.code.slots[pc]
         if instruction and instruction.row and instruction.row.flow == "next":
             self.flush()
-            self.go(pc + instruction.slots)
+            self.line(f"br label %{self.to(pc + instruction.slots)}")
 
-    def go(self, target: int | None) -> None:
-        """Jump to a block."""
-        self.counting.edge(self.block, target)
-        self.line(f"br label %b{target}")
+    def to(self, target: int) -> str:
+        """The label that control goes to from the current block, on its way to a slot."""
+        label = self.copies.to(self.block, target)
+        return self.counting.way(self.block, target, label)
 
     # Registers
 
@@ -302,7 +405,15 @@ class FunctionText(Text):
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
         self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
 
-    def leave_unless(self, condition: Value, pc: int, name: str = "out") -> None:
+    def within(self, condition: Value, pc: int) -> None:
+        """Go on where an access lies in the region guessed, else leave; nothing where proved."""
+        proved = pc in self.copies.proved
+        if not proved or self.options.paranoid:
+            self.leave_unless(condition, pc, function="wrong" if proved else "leave")
+
+    def leave_unless(
+        self, condition: Value, pc: int, name: str = "out", function: str = "leave"
+    ) -> None:
         """Go on where a condition holds, else leave at `pc`."""
         inside, outside = f"ok{len(self.lines)}", f"{name}{len(self.lines)}"
         cache, uncounted, refund = dict(self.cache), self.behind, self.refund
@@ -310,7 +421,7 @@ class FunctionText(Text):
 
         def cold() -> None:
             self.label(outside)
-            self.leave(pc, cache, uncounted, refund)
+            self.leave(pc, cache, uncounted, refund, function)
 
         self.exits.append(cold)
         self.label(inside)

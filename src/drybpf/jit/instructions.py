@@ -18,18 +18,15 @@ from drybpf.isa.semantics import (
     signed,
 )
 from drybpf.jit import layout, lowering
+from drybpf.jit.access import Access, Pointed, host_address, legacy_bounds, packet_place
 from drybpf.jit.function import PASSED, RESULT, Emitter, FunctionText
 from drybpf.jit.ir import Value
 from drybpf.jit.plan import OUTSIDE
 from drybpf.jit.provenance import Pointer
 from drybpf.memory import (
     CONTEXT,
-    FRAME_SIZE,
     FUNCTION_HANDLES,
     MAX_FRAMES,
-    PACKET,
-    SLOT_SIZE,
-    STACK,
 )
 from drybpf.native.restricted import Function
 
@@ -65,14 +62,12 @@ def _branch(f: FunctionText, pc: int, instruction: Instruction) -> None:
     holds = lower(f, f.get(instruction.dst), _source(f, instruction))
     target = flow.target(pc, instruction)
     f.flush()
-    taken, passed = f.counting.ways(f.block, target, pc + 1)
-    f.line(f"br i1 {holds}, label %{taken}, label %{passed}")
-    f.counting.emit_ways()
+    f.line(f"br i1 {holds}, label %{f.to(target or 0)}, label %{f.to(pc + 1)}")
 
 
 def _jump(f: FunctionText, pc: int, instruction: Instruction) -> None:
     f.flush()
-    f.go(flow.target(pc, instruction))
+    f.line(f"br label %{f.to(flow.target(pc, instruction) or 0)}")
 
 
 def _exit(f: FunctionText, _pc: int, _instruction: Instruction) -> None:
@@ -112,12 +107,17 @@ def _call_local(f: FunctionText, pc: int, instruction: Instruction) -> None:
         if f.options.counting and uncounted:
             f.line(f"call void @count(ptr %st, i64 {-uncounted})")
         f.counting.write()
-        f.line(f"call void @save_frame(ptr %st, i64 %depth, i64 {pc + 1}, {saved})")
+        code = f"i64 {f.number}"
+        f.line(f"call void @save_frame(ptr %st, i64 %depth, i64 {pc + 1}, {saved}, {code})")
         f.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
 
     f.exits.append(cold)
     f.label(f"back{name}")
     f.line(f"store i64 {left}, ptr %fuel")
+    if f.options.moving:
+        f.read_places()
+    if f.options.numbered:  # a callee may have ended in another program
+        f.line(f"store i64 {f.number}, ptr %codep")
     _after_call(f, f.value(f"extractvalue {RESULT} {pair}, 0"))
 
 
@@ -129,7 +129,16 @@ def _after_call(f: FunctionText, result: Value) -> None:
 
 def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
     number = instruction.imm & M32
+    lowering = f.lowering(pc, instruction)
+    if lowering is not None:
+        _after_call(f, lowering.emit(f, pc))
+        return
     index = f.helpers.setdefault(number, len(f.helpers))
+    if f.options.numbered:  # several programs use one table
+        index = number
+        if number > layout.LAST_SHARED_HELPER:
+            _always_leave(f, pc, instruction)
+            return
     if number in f.natives:
         _after_call(f, _call_native(f, f.natives[number], index))
         return
@@ -137,6 +146,8 @@ def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
     pair = f.value(f"call {RESULT} @call_helper(ptr %st, i64 {index}, i64 %depth, {passed})")
     fine = f.value(f"extractvalue {RESULT} {pair}, 1")
     f.leave_unless(f.value(f"icmp eq i64 {fine}, 0"), pc, "helper")
+    if f.options.moving:
+        f.read_places()
     _after_call(f, f.value(f"extractvalue {RESULT} {pair}, 0"))
 
 
@@ -160,67 +171,6 @@ def _always_leave(f: FunctionText, pc: int, _instruction: Instruction) -> None:
 # Memory
 
 
-def _host(
-    f: FunctionText, pc: int, instruction: Instruction, base: int, size: int, access: str
-) -> Value:
-    """Check an access and give its host address."""
-    region = f.region(pc, instruction)
-    offset = instruction.offset
-    if base == 10 and region == STACK:
-        return _in_frame(f, pc, offset, size)
-    address = f.get(base)
-    if offset:
-        address = f.value(f"add i64 {address}, {offset}")
-    if region == PACKET:
-        if f.options.packet_ends and size > 1:
-            return _in_compared_packet(f, pc, address, size)
-        return _within(f, pc, address, f.options.packet_address, f"%plimit{size}", "%pkt")
-    if region == CONTEXT:
-        if access != "read" and not f.options.context_writable:
-            f.leave_unless("false", pc, "readonly")
-            return "%ctx"
-        fixed = f.options.context_length
-        limit = str(max(0, fixed - size + 1)) if fixed else f"%climit{size}"
-        return _within(f, pc, address, CONTEXT, limit, "%ctx")
-    if region == STACK:
-        return _within(f, pc, address, "%low", str(FRAME_SIZE - size + 1), "%frame")
-    f.uses_lookup = True
-    write = int(access != "read")
-    host = f.value(f"call ptr @lookup(ptr %st, i64 %depth, i64 {address}, i64 {size}, i64 {write})")
-    f.leave_unless(f.value(f"icmp ne ptr {host}, null"), pc)
-    return host
-
-
-def _in_frame(f: FunctionText, pc: int, offset: int, size: int) -> Value:
-    """An access relative to r10 itself, which nothing can have changed."""
-    if not -FRAME_SIZE <= offset <= -size:
-        f.leave_unless("false", pc)
-        return "%frame"
-    return f.value(f"getelementptr i8, ptr %frame, i64 {FRAME_SIZE + offset}")
-
-
-def _in_compared_packet(f: FunctionText, pc: int, address: Value, size: int) -> Value:
-    """An access to a packet whose end the program compares with, as XDP programs do.
-
-    The check has the form of the program's own, `data + offset + size <= data_end`, so that LLVM
-    sees that the one implies the other; the first comparison keeps the sum from wrapping.
-    """
-    offset = f.value(f"sub i64 {address}, {f.options.packet_address}")
-    near = f.value(f"icmp ule i64 {offset}, {SLOT_SIZE}")
-    end = f.value(f"add i64 {offset}, {size}")
-    below = f.value(f"icmp ule i64 {end}, %plen")
-    f.leave_unless(f.value(f"and i1 {near}, {below}"), pc)
-    return f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
-
-
-def _within(
-    f: FunctionText, pc: int, address: Value, start: Value | int, limit: Value, host: Value
-) -> Value:
-    offset = f.value(f"sub i64 {address}, {start}")
-    f.leave_unless(f.value(f"icmp ult i64 {offset}, {limit}"), pc)
-    return f.value(f"getelementptr i8, ptr {host}, i64 {offset}")
-
-
 def _load(f: FunctionText, pc: int, instruction: Instruction) -> None:
     size, extend = LOADS[instruction.row.semantics if instruction.row else ""]
     if _load_packet_end(f, pc, instruction, size):
@@ -231,20 +181,25 @@ def _load(f: FunctionText, pc: int, instruction: Instruction) -> None:
     f.set(instruction.dst, (f.sext if extend else f.zext)(value, bits))
 
 
+def _host(
+    f: FunctionText, pc: int, instruction: Instruction, base: int, size: int, access: Access
+) -> Value:
+    region = f.region(pc, instruction)
+    return host_address(f, pc, Pointed(region, base, instruction.offset), size, access)
+
+
 def _load_packet_end(f: FunctionText, pc: int, instruction: Instruction, size: int) -> bool:
     """Load a packet pointer from a context that is known, as the value that it has."""
     guess = f.guesses[pc][instruction.src]
     if not isinstance(guess, Pointer) or guess.region != CONTEXT or guess.offset is None:
         return False
     place = guess.offset + instruction.offset
-    for offset, width, is_end in f.options.packet_ends:
+    for offset, width, kind in f.options.packet_ends:
         if (offset, width) == (place, size):
             expected = CONTEXT + place - instruction.offset
             same = f.value(f"icmp eq i64 {f.get(instruction.src)}, {expected}")
             f.leave_unless(same, pc)
-            begin = f.options.packet_address
-            value = f.value(f"add i64 %plen, {begin}") if is_end else str(begin)
-            f.set(instruction.dst, value)
+            f.set(instruction.dst, packet_place(f, kind))
             return True
     return False
 
@@ -296,7 +251,7 @@ def _packet_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
     if indirect:
         sum_ = f.value(f"add i64 {f.get(instruction.src)}, {instruction.imm}")
         offset = f.value(f"and i64 {sum_}, {M32}")
-    inside = f.value(f"icmp ult i64 {offset}, %plimit{size}")
+    inside, first = legacy_bounds(f, offset, size)
     name, cache = len(f.lines), dict(f.cache)
     uncounted, refund = f.behind, f.refund
     f.line(f"br i1 {inside}, label %in{name}, label %beyond{name}")
@@ -316,7 +271,7 @@ def _packet_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
 
     f.exits.append(cold)
     f.label(f"in{name}")
-    host = f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
+    host = f.value(f"getelementptr i8, ptr {first}, i64 {offset}")
     value = f.value(f"load i{8 * size}, ptr {host}, align 1")
     _after_call(f, f.zext(lowering.swap(f, value, 8 * size), 8 * size))
 

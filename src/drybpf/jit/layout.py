@@ -16,20 +16,29 @@ CONTEXT, CONTEXT_LENGTH = 18, 19
 STACK = 20  # host address of the whole stack
 REGIONS, REGION_COUNT = 21, 22  # host address of the table of regions
 HELPERS = 23  # host address of pairs: helper, its context
+LAST_SHARED_HELPER = 1023  # by its number, where programs share the table; others leave
 PENDING = 24  # a helper's result that is not a plain number: an owned reference
 COUNT = 25  # instructions, in the counting variant
 CONTEXT_BYTES = 26  # a context of up to 48 bytes, built by compiled code
-FRAMES = 32  # a record a depth: return pc, r6 to r9
-FRAME_WORDS = 5
+FRAMES = 32  # a record a depth: return pc, r6 to r9, the number of the code
+FRAME_WORDS = 6
 BATCH = FRAMES + 8 * FRAME_WORDS  # what a batch adds, see below
-WORDS = BATCH + 11
+
+# What a program that does not stand alone finds: its space, its place among others
+STORES = BATCH + 11  # host address of the table of stores and maps (`surroundings`)
+CPU, EPOCH = STORES + 1, STORES + 2
+LOW, BEGIN, HIGH = range(STORES + 3, STORES + 6)  # guest addresses of a packet that moves
+CODE = STORES + 6  # number of the program that left; 0 is the one that was entered
+TAIL_CALLS = STORES + 7
+PROGRAMS = STORES + 8  # host address of the table of compiled programs, by number
+WORDS = STORES + 9
 
 # A batch: data and its length, offsets and their width, verdicts, scratch for private copies
 DATA, DATA_LENGTH, OFFSETS, WIDE, VERDICTS = range(BATCH, BATCH + 5)
 INDEX, END, SCRATCH, ROOM, BUDGET, RELEASE = range(BATCH + 5, BATCH + 11)
 
-# A region: guest address, length, host address, writable
-REGION_WORDS = 4
+# A region: guest address, length, host address, writable, mask and room (see `memory.Region`)
+REGION_WORDS = 6
 
 # Reasons
 CHECK = 0  # a check failed: the interpreter goes on from the instruction
@@ -38,6 +47,12 @@ PENDING_RESULT = 2  # a helper returned what only the interpreter can take
 
 BAD_OFFSETS = 3  # a batch's offsets leave its data
 SMALL_SCRATCH = 4  # a packet does not fit into the batch's scratch
+WRONG = 5  # what the guard of a loop stands for failed: a bug, found in paranoid mode
 
 LEFT = -(1 << 63)  # the fuel that a function returns when it left
 SLICE = 1 << 24  # the fuel that compiled code is given at once; Python looks for signals then
+
+# Words of `@env`, which belongs to one compiled program: its fuel, what finishes a call that left,
+# its helpers, what takes calls of other forms, how many calls wait in this code for Python (it must
+# not be freed), and the number of its code.
+ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER, ENV_INSIDE, ENV_CODE, ENV_WORDS = range(7)

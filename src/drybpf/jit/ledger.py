@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from drybpf.code import Code
 from drybpf.jit.plan import Plan, solve
 from drybpf.meter import Counts
-from drybpf.state import State
 
 
 @dataclass
@@ -29,25 +28,29 @@ class Ledger:
         """All counters are 0."""
         self._code, self._plans = code, plans
         self._counters = (ctypes.c_uint64 * max(counters, 1))()
-        self._entries = sorted(plan.entry for plan in plans if not plan.begins)
+        self._starts = any(plan.starts for plan in plans)
+        self._entries = sorted(plan.entry for plan in plans if not plan.starts)
         self._exits: dict[int | None, _Exits] = {}
         self.address = ctypes.addressof(self._counters)
 
-    def left(self, state: State, outer: int = 0, begun: bool = False) -> None:
-        """Tell that a run left: the state is as it was taken over, `outer` frames are older.
+    def fits(self, plans: Sequence[Plan], counters: int) -> bool:
+        """Whether code with these plans can count here, too."""
+        same = [plan.to_json() for plan in plans] == [plan.to_json() for plan in self._plans]
+        return same and counters == len(self._counters)
 
-        `begun` tells that the instruction at the state's pc was begun.
+    def left(self, pc: int, depth: int, *, begun: bool) -> None:
+        """Tell that a run left in a function, at an instruction, or behind it where it was begun.
+
+        `depth` is that of the function's frame, counted from the way in.
         """
-        inner = state.frames[outer:]
-        exits = self._of(state.pc, len(inner))
-        (exits.behind if begun else exits.before)[state.pc] += 1
-        for depth, frame in enumerate(inner):
-            call = frame.return_pc - 1
-            self._of(call, depth).behind[call] += 1
+        exits = self._of(pc, depth)
+        (exits.behind if begun else exits.before)[pc] += 1
 
     def _of(self, pc: int, depth: int) -> _Exits:
-        """The exits of the function that runs at a depth: the way in, or one by its entry."""
-        key = self._entries[bisect_right(self._entries, pc) - 1] if depth else None
+        """The exits of a function, by its plan: the way in has one of its own in the middle."""
+        key = None
+        if depth or not self._starts:
+            key = self._entries[bisect_right(self._entries, pc) - 1]
         return self._exits.setdefault(key, _Exits())
 
     def take(self) -> Iterator[Counts]:
@@ -58,5 +61,5 @@ class Ledger:
         ctypes.memset(self._counters, 0, ctypes.sizeof(self._counters))
         self._exits = {}
         for plan in self._plans:
-            here = exits.get(None if plan.begins else plan.entry, _Exits())
+            here = exits.get(None if plan.starts else plan.entry, _Exits())
             yield solve(self._code, plan, values, here.before, here.behind)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.flow import function_bounds
-from drybpf.jit.counting import DECLARATION
+from drybpf.jit import batches
+from drybpf.jit.counting import DECLARATION, Counters
 from drybpf.jit.function import FunctionText, Options
+from drybpf.jit.helpers import LOWERINGS
 from drybpf.jit.instructions import EMITTERS
 from drybpf.jit.plan import Plan
 from drybpf.jit.provenance import (
@@ -24,7 +25,8 @@ from drybpf.jit.provenance import (
     frame_entry,
 )
 from drybpf.jit.runtime import prelude
-from drybpf.memory import CONTEXT, PACKET
+from drybpf.jit.surroundings import NOWHERE, Surroundings
+from drybpf.memory import CONTEXT, PACKET, SLOT_BITS
 from drybpf.native.restricted import Function, lower
 
 POINTERS = ("data", "data_end", "data_meta")  # what a context can say of the packet
@@ -52,55 +54,62 @@ class Module:
         return cls("", tuple(helpers), lookups, tuple(map(Plan.from_json, plans)), counters)
 
 
-def emit_module(
-    code: Code,
-    shape: Shape,
-    lookups: frozenset[int] = frozenset(),
-    *,
-    counting: bool = False,
-    covering: bool = False,
-    start: int | None = None,
-    natives: Mapping[int, Function[...]] = MappingProxyType({}),
-) -> Module:
-    """Emit the module of a verified program.
+@dataclass(frozen=True)
+class Choices:
+    """What a module is compiled for, besides the program and its hook.
 
-    `lookups` are the accesses whose region is looked up; `counting` counts instructions,
-    `covering` edges of the flow graph; with a `start` the module goes on from that slot instead of
-    beginning the program; `natives` are the helpers in restricted Python, by number.
+    `lookups` are the accesses whose region is looked up; `counting` counts instructions; with a
+    `start` the module goes on from that slot instead of beginning the program; `natives` are the
+    helpers in restricted Python and `kernel` those that have a lowering of their own, by number;
+    `around` is the space; `moving` lets the packet's ends move; `tail` is for a program that tail
+    calls enter, `numbered` for one that may make them; `paranoid` checks what the guards of loops
+    stand for; `batch` is for a module whose way in is the loop over a batch; `covering` counts
+    the edges of the flow graph.
     """
-    ends = tuple(
-        (offset, size, value == "data_end")
-        for offset, size, value in shape.context or ()
-        if value in POINTERS and not shape.context_writable
-    )
-    pointers = frozenset(
-        (offset, size) for offset, size, value in shape.context or () if value in POINTERS
-    ) | set(shape.pointers)
-    options = Options(
-        shape.packet_address,
-        shape.context_writable,
-        shape.context_length,
-        ends,
-        lookups,
-        counting,
-        covering,
-    )
-    analyses = analyse(code, EntryGuess(_entry(shape), pointers))
+
+    lookups: frozenset[int] = frozenset()
+    counting: bool = False
+    start: int | None = None
+    natives: Mapping[int, Function[...]] = field(default_factory=dict)
+    kernel: Mapping[int, str] = field(default_factory=dict)
+    around: Surroundings = NOWHERE
+    moving: bool = False
+    tail: bool = False
+    numbered: bool = False
+    paranoid: bool = False
+    batch: bool = False
+    covering: bool = False
+
+
+def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Module:
+    """Emit the module of a verified program."""
+    choices = choices or Choices()
+    options, facts = _options(shape, choices), _facts(shape, choices)
+    analyses = analyse(code, facts)
     helpers: dict[int, int] = {}
     functions: list[FunctionText] = []
+    counters = Counters() if choices.covering else None
 
     def add(entry: int, begin: tuple[str, str] | int | None = None) -> FunctionText:
-        analysis = analyses.get(entry) or Analysis(code, entry, frame_entry([None] * 5), pointers)
-        first = functions[-1].counting.following if functions else 0
+        analysis = analyses.get(entry) or Analysis(code, entry, frame_entry([None] * 5), facts)
         text = FunctionText(
-            code, entry, analysis.before, options, helpers, EMITTERS, natives, begin, first
+            code,
+            entry,
+            analysis.before,
+            options,
+            helpers,
+            EMITTERS,
+            choices.natives,
+            begin,
+            counters,
         )
         functions.append(text)
         return text
 
     lines: list[str] = []
-    bounds = function_bounds(code.entries, len(code), start or 0)
-    work, emitted = [add(bounds[0], _begin(shape) if start is None else start)], set[int]()
+    bounds = function_bounds(code.entries, len(code), choices.start or 0)
+    begin = _begin(shape) if choices.start is None else choices.start
+    work, emitted = [add(bounds[0], begin)], set[int]()
     while work:
         function = work.pop()
         lines += function.emit()
@@ -108,12 +117,63 @@ def emit_module(
         emitted |= fresh
         work.extend(add(callee) for callee in sorted(fresh))
     looks = any(function.uses_lookup for function in functions)
-    used = dict.fromkeys(natives[number] for number in helpers if number in natives)
+    used = dict.fromkeys(choices.natives[n] for n in helpers if n in choices.natives)
+    for function in functions:
+        used.update(function.inlined)
     inlined = lower(used, inline=True) if used else ""
-    declared = DECLARATION if covering else ""
-    text = "\n".join([prelude(counting=counting), declared, inlined, *lines])
-    plans = tuple(function.counting.plan for function in functions if function.counting.plan)
-    return Module(text, tuple(helpers), looks, plans, functions[-1].counting.following)
+    if choices.batch:
+        lines.append(batches.loop(shape, may_write=code.may_write, lookups=looks))
+    declared = DECLARATION if choices.covering else ""
+    text = "\n".join([prelude(counting=choices.counting), declared, inlined, *lines])
+    if counters is None:
+        return Module(text, tuple(helpers), looks)
+    return Module(text, tuple(helpers), looks, tuple(counters.plans.values()), counters.number)
+
+
+def _options(shape: Shape, choices: Choices) -> Options:
+    fixed = tuple(
+        (offset, size, value)
+        for offset, size, value in shape.context or ()
+        if isinstance(value, str) and value in POINTERS and _is_fixed(shape, offset, size)
+    )
+    return Options(
+        shape.packet_address,
+        shape.context_writable,
+        shape.context_length,
+        fixed,
+        choices.lookups,
+        choices.counting,
+        choices.around,
+        choices.moving,
+        shape.headroom,
+        shape.protected,
+        choices.tail,
+        choices.numbered,
+        {number: LOWERINGS[name] for number, name in choices.kernel.items()},
+        choices.paranoid,
+        choices.batch,
+    )
+
+
+def _is_fixed(shape: Shape, offset: int, size: int) -> bool:
+    """Whether the program cannot write a field of its context."""
+    return not shape.context_writable or any(
+        begin <= offset and offset + size <= end for begin, end in shape.protected
+    )
+
+
+def _facts(shape: Shape, choices: Choices) -> EntryGuess:
+    pointers = frozenset(
+        (offset, size) for offset, size, value in shape.context or () if value in POINTERS
+    ) | set(shape.pointers)
+    stores = {
+        slot: store.start
+        for store in choices.around.stores
+        for slot in range(store.start >> SLOT_BITS, (store.start + store.length >> SLOT_BITS) + 1)
+    }
+    lookups = frozenset(n for n, name in choices.kernel.items() if name == "map_lookup_elem")
+    values = {each.handle: each.values.start for each in choices.around.maps if each.values}
+    return EntryGuess(_entry(shape), pointers, stores, lookups, values)
 
 
 def _begin(shape: Shape) -> tuple[str, str]:

@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 
 from drybpf import flow
 from drybpf.code import Code
+from drybpf.isa import Instruction
 from drybpf.isa.semantics import PACKET_LOADS
 from drybpf.meter import Counts
 
 OUTSIDE = -1  # the node for what is not this function
+TAIL_CALL = 12  # the number of the kernel's helper
 MAX_LOCAL = 24  # counters of one function that are kept in registers
 
 Edge = tuple[int, int]  # from the block at a slot to that at another, or OUTSIDE
@@ -35,7 +37,7 @@ class Plan:
     """
 
     entry: int  # the block that the function begins with
-    begins: bool  # whether it is the way into the module
+    starts: bool  # whether that is in the middle: the way in of a run that goes on
     blocks: dict[int, int]  # last slot of each block by its first
     edges: dict[Edge, int]  # the counter, or -1 on the tree
     ends: dict[int, int] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Plan:
         """As data, for the cache of compiled code."""
         return [
             self.entry,
-            self.begins,
+            self.starts,
             list(self.blocks.items()),
             [[*edge, counter] for edge, counter in self.edges.items()],
             list(self.ends.items()),
@@ -54,10 +56,10 @@ class Plan:
     @classmethod
     def from_json(cls, data: Sequence[object]) -> Plan:
         """The inverse of `to_json`, but for what only the emitter needs."""
-        entry, begins, blocks, edges, ends = data
+        entry, starts, blocks, edges, ends = data
         return cls(
             entry,  # type: ignore[arg-type]  # we wrote it
-            bool(begins),
+            bool(starts),
             dict(blocks),  # type: ignore[call-overload]  # as above
             {(a, b): counter for a, b, counter in edges},  # type: ignore[attr-defined]  # as above
             dict(ends),  # type: ignore[call-overload]  # as above
@@ -65,7 +67,7 @@ class Plan:
 
 
 def make_plan(
-    code: Code, entry: int, begins: bool, leaders: Iterable[int], reached: Sequence[int], first: int
+    code: Code, entry: int, starts: bool, leaders: Iterable[int], reached: Sequence[int], first: int
 ) -> tuple[Plan, int]:
     """Place the counters of a function, numbered from `first`; gives the next number, too."""
     blocks = _blocks(code, set(leaders), reached)
@@ -82,7 +84,7 @@ def make_plan(
     ends = {}
     for pc in reached:
         instruction = code.slots[pc]
-        if instruction and instruction.row and instruction.row.semantics in PACKET_LOADS:
+        if instruction is not None and _may_end(instruction):
             ends[pc], number = number, number + 1
     loops = _depths(blocks, edges)
     inner = [
@@ -91,7 +93,14 @@ def make_plan(
         if counter >= 0 and min(loops.get(edge[0], 0), loops.get(edge[1], 0)) > 0
     ]
     local = tuple(counter for _, counter in sorted(inner)[:MAX_LOCAL])
-    return Plan(entry, begins, blocks, counters, ends, local), number
+    return Plan(entry, starts, blocks, counters, ends, local), number
+
+
+def _may_end(instruction: Instruction) -> bool:
+    """Whether a program may end in compiled code at an instruction that is no exit."""
+    semantics = instruction.row.semantics if instruction.row else ""
+    is_tail_call = semantics == "call_helper" and instruction.imm == TAIL_CALL
+    return is_tail_call or semantics in PACKET_LOADS
 
 
 def _blocks(code: Code, leaders: set[int], reached: Sequence[int]) -> dict[int, int]:

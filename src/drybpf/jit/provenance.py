@@ -7,12 +7,12 @@ guess is wrong, so a guess may be wrong but never unsafe.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drybpf import flow
 from drybpf.code import Code
 from drybpf.isa import Instruction
-from drybpf.isa.semantics import LOADS, M64, STORES, signed
+from drybpf.isa.semantics import LOADS, M32, M64, STORES, signed
 from drybpf.memory import CONTEXT, PACKET, SLOT_BITS, STACK
 
 
@@ -20,12 +20,12 @@ from drybpf.memory import CONTEXT, PACKET, SLOT_BITS, STACK
 class Pointer:
     """Somewhere in a region; `offset` from its start (the frame: from r10), None if unknown."""
 
-    region: int  # PACKET, CONTEXT or STACK (the function's own frame)
+    region: int  # PACKET, CONTEXT, STACK (the function's own frame) or the start of a store
     offset: int | None = None
 
 
 Guess = Pointer | int | None  # a pointer, a constant, or unknown
-_SLOTS = range(11, 11 + 64)  # the 8-byte slots of the frame stand behind the registers
+SLOTS = range(11, 11 + 64)  # the 8-byte slots of the frame stand behind the registers
 Guesses = tuple[Guess, ...]
 UNKNOWN: Guesses = (None,) * (11 + 64)
 
@@ -36,6 +36,13 @@ class EntryGuess:
 
     registers: Guesses
     packet_pointers: frozenset[tuple[int, int]] = frozenset()  # (offset, size)
+    stores: Mapping[int, int] = field(
+        default_factory=dict
+    )  # the start of a store by each slot of it
+    lookups: frozenset[int] = frozenset()  # numbers of the helpers that look up in a map
+    values: Mapping[int, int] = field(
+        default_factory=dict
+    )  # the start of a map's values by its handle
 
 
 def frame_entry(arguments: Sequence[Guess] = ()) -> Guesses:
@@ -54,13 +61,11 @@ def _in_frame(guess: Guess) -> bool:
 class Analysis:
     """The guesses before each instruction of one function."""
 
-    def __init__(
-        self, code: Code, entry: int, known: Guesses, pointers: frozenset[tuple[int, int]]
-    ) -> None:
+    def __init__(self, code: Code, entry: int, known: Guesses, facts: EntryGuess) -> None:
         """Analyse from the function's entry; linear but for a few rounds over loops."""
         self.before: dict[int, Guesses] = {}
         self.calls: dict[int, list[Guess]] = {}  # arguments by the callee's entry
-        self._code, self._pointers = code, pointers
+        self._code, self._facts = code, facts
         self._blocks: dict[int, Guesses] = {}
         work = [(entry, known)]
         while work:
@@ -98,7 +103,7 @@ class Analysis:
         elif semantics.startswith(("call", "ldabs", "ldind")):
             if semantics == "call_local":
                 self._call(pc, instruction, state)
-            changed[:6] = [None, 0, 0, 0, 0, 0]
+            changed[:6] = [self._result(instruction, state), 0, 0, 0, 0, 0]
         elif semantics.startswith("cmpxchg"):
             changed[0] = None
         elif semantics.startswith("lddw"):
@@ -108,10 +113,22 @@ class Analysis:
             changed[written] = _compute(instruction, semantics, state)
         return tuple(changed)
 
+    def _result(self, instruction: Instruction, state: Guesses) -> Guess:
+        """What a call gives: a look-up points at a value, or is null."""
+        row, handle = instruction.row, state[1]
+        if row is None or row.semantics != "call_helper" or not isinstance(handle, int):
+            return None
+        if instruction.imm & M32 not in self._facts.lookups or handle not in self._facts.values:
+            return None
+        return Pointer(self._facts.values[handle])
+
     def _constant(self, pc: int, instruction: Instruction) -> Guess:
         value = self._code.references.get(pc, instruction.imm64 if not instruction.src else None)
         if value is not None and value >> SLOT_BITS in _REGIONS:
             return Pointer(value >> SLOT_BITS << SLOT_BITS)
+        if value is not None and value >> SLOT_BITS in self._facts.stores:
+            start = self._facts.stores[value >> SLOT_BITS]
+            return Pointer(start, value - start)
         return value
 
     def _call(self, pc: int, instruction: Instruction, state: Guesses) -> None:
@@ -130,10 +147,10 @@ class Analysis:
         if not isinstance(base, Pointer) or base.offset is None:
             return None
         offset = base.offset + instruction.offset
-        if base.region == CONTEXT and (offset, size) in self._pointers:
+        if base.region == CONTEXT and (offset, size) in self._facts.packet_pointers:
             return Pointer(PACKET)
         slot = 11 + offset // 8 + 64
-        if base.region == STACK and size == 8 and offset % 8 == 0 and slot in _SLOTS:
+        if base.region == STACK and size == 8 and offset % 8 == 0 and slot in SLOTS:
             return state[slot]
         return None
 
@@ -145,10 +162,10 @@ class Analysis:
         size = STORES[row.semantics if row else ""]
         offset = base.offset + instruction.offset
         for slot in {11 + offset // 8 + 64, 11 + (offset + size - 1) // 8 + 64}:
-            if slot in _SLOTS:
+            if slot in SLOTS:
                 changed[slot] = None
         slot = 11 + offset // 8 + 64
-        if size == 8 and offset % 8 == 0 and slot in _SLOTS:
+        if size == 8 and offset % 8 == 0 and slot in SLOTS:
             register = row is not None and "src" in row.operands
             changed[slot] = state[instruction.src] if register else instruction.imm & M64
 
@@ -215,7 +232,7 @@ def analyse(code: Code, entry: EntryGuess) -> Mapping[int, Analysis]:
     while work and rounds:
         rounds -= 1
         function = work.pop()
-        analysis = Analysis(code, function, known[function], entry.packet_pointers)
+        analysis = Analysis(code, function, known[function], entry)
         analyses[function] = analysis
         for callee, arguments in analysis.calls.items():
             meeting = _meet(known.get(callee), frame_entry(arguments))

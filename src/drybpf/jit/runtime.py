@@ -7,7 +7,7 @@ template is a word of `layout`.
 from __future__ import annotations
 
 from drybpf.jit import layout
-from drybpf.memory import FRAME_SIZE, FRAME_STRIDE, SLOT_BITS, STACK
+from drybpf.memory import FRAME_SIZE, FRAME_STRIDE, PACKET, SLOT_BITS, SLOT_SIZE, STACK
 
 _WORDS = {
     **{name: value for name, value in vars(layout).items() if name.isupper()},
@@ -16,6 +16,8 @@ _WORDS = {
     "STACK_SLOT": STACK >> SLOT_BITS,
     "STACK_START": STACK,
     "SLOT_BITS": SLOT_BITS,
+    "PACKET_START": PACKET,
+    "PACKET_BOUND": PACKET + SLOT_SIZE + 1,
 }
 
 
@@ -32,13 +34,17 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i16 @llvm.bswap.i16(i16)
 declare i32 @llvm.bswap.i32(i32)
 declare i64 @llvm.bswap.i64(i64)
+declare void @llvm.assume(i1)
 declare void @leave(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @spent(ptr, i64, i64, i64, {ELEVEN}) cold
-declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64) cold
+declare void @wrong(ptr, i64, i64, i64, {ELEVEN}) cold
+declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64, i64) cold
+@env = external global i64
 declare ptr @lookup(ptr, i64, i64, i64, i64)
 declare {i64, i64} @call_helper(ptr, i64, i64, i64, i64, i64, i64, i64)
 !0 = !{!"branch_weights", i32 100000, i32 1}
 !1 = !{!"branch_weights", i32 1, i32 100000}
+!2 = !{i64 {PACKET_START}, i64 {PACKET_BOUND}}
 """
 """What every program's module begins with."""
 
@@ -87,8 +93,14 @@ define void @spent(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinli
   call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
   ret void
 }
-define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3, i64 %w4)
-    noinline cold {
+define void @wrong(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinline cold {
+  call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
+  %pr = getelementptr i64, ptr %st, i64 {REASON}
+  store i64 {WRONG}, ptr %pr
+  ret void
+}
+define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3, i64 %w4,
+    i64 %w5) noinline cold {
   %a = mul i64 %depth, {FRAME_WORDS}
   %b = add i64 %a, {FRAMES}
   %p0 = getelementptr i64, ptr %st, i64 %b
@@ -101,6 +113,8 @@ define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3,
   store i64 %w3, ptr %p3
   %p4 = getelementptr i64, ptr %p0, i64 4
   store i64 %w4, ptr %p4
+  %p5 = getelementptr i64, ptr %p0, i64 5
+  store i64 %w5, ptr %p5
   ret void
 }
 """
@@ -143,10 +157,14 @@ try:
   %e1 = getelementptr i64, ptr %e0, i64 1
   %length = load i64, ptr %e1
   %offset = sub i64 %address, %start
-  %short = icmp ult i64 %length, %size
-  %room = sub i64 %length, %size
-  %inside = icmp ule i64 %offset, %room
-  %long = xor i1 %short, true
+  %e4 = getelementptr i64, ptr %e0, i64 4
+  %mask = load i64, ptr %e4
+  %e5 = getelementptr i64, ptr %e0, i64 5
+  %room = load i64, ptr %e5
+  %inner = and i64 %offset, %mask
+  %end = add i64 %inner, %size
+  %inside = icmp ult i64 %offset, %length
+  %long = icmp ule i64 %end, %room
   %hit = and i1 %inside, %long
   br i1 %hit, label %found, label %miss
 miss:
@@ -253,7 +271,7 @@ def _call_helper() -> str:
 
 def prelude(*, counting: bool) -> str:
     """What a program's module begins with: what it calls out of line."""
-    text = PROGRAM.replace("{ELEVEN}", ", ".join(["i64"] * 11))
+    text = fill(PROGRAM, ELEVEN=", ".join(["i64"] * 11))
     return text + (fill(_COUNT) if counting else "")
 
 

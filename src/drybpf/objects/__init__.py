@@ -8,7 +8,8 @@ programs                        programs to run by name: `load`
 
 from drybpf.objects.linker import LinkedProgram
 from drybpf.objects.loader import ObjectFile, read_object
-from drybpf.objects.programs import Object, ObjectProgram, load
+from drybpf.objects.object import Object, load
+from drybpf.objects.programs import ObjectProgram
 from drybpf.objects.references import Reference
 from drybpf.objects.sections import ProgramType, program_type
 

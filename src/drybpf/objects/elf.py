@@ -9,8 +9,9 @@ memory are linear in its size.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 from drybpf.errors import ObjectError
@@ -92,6 +93,17 @@ class ElfFile:
     def section(self, name: str) -> Section | None:
         """The first section of that name, or None."""
         return next((section for section in self.sections if section.name == name), None)
+
+    def symbols_of(self, section: int) -> Sequence[Symbol]:
+        """The symbols in the section of that index, in the order of the table."""
+        return self._by_section.get(section, ())
+
+    @cached_property
+    def _by_section(self) -> Mapping[int, Sequence[Symbol]]:
+        found: dict[int, list[Symbol]] = {}
+        for symbol in self.symbols:
+            found.setdefault(symbol.section, []).append(symbol)
+        return found
 
 
 def read_elf(data: bytes) -> ElfFile:

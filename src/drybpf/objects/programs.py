@@ -2,55 +2,64 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from drybpf import verifier
-from drybpf.code import Code
-from drybpf.errors import ObjectError, VerifierError
+from drybpf import hooks, verifier
+from drybpf.asm import format_instruction
+from drybpf.errors import Finding, ObjectError, VerifierError
 from drybpf.helpers import Helpers
-from drybpf.hooks import Hook, Raw, Xdp
+from drybpf.helpers.kernel import describe_missing, kernel_helpers, missing
+from drybpf.hooks import Raw
 from drybpf.host import Host
-from drybpf.isa.instruction import SLOT_SIZE
-from drybpf.isa.table import ROWS
+from drybpf.objects.binding import Bound, bind
 from drybpf.objects.linker import LinkedProgram
-from drybpf.objects.loader import ObjectFile, Types, read_object
-from drybpf.objects.namespace import Namespace
+from drybpf.objects.obstacles import Faults, Obstacle
 from drybpf.objects.sections import ProgramType
 from drybpf.program import Program, rebuild
-
-if TYPE_CHECKING:
-    from drybpf.objects.btf import Btf
+from drybpf.space import Space
 
 HOOKS = MappingProxyType(
     {
         ProgramType.UNSPEC: Raw(),  # a section that names no type: a function on memory
-        ProgramType.XDP: Xdp(),
+        **{ProgramType[name.upper()]: hook for name, hook in hooks.HOOKS.items()},
     }
 )
-_KERNEL_CALL = next(row.pick[1] for row in ROWS if row.semantics == "call_runtime" and row.pick)
+_M32 = (1 << 32) - 1
 
 
 class ObjectProgram(Program):
     """A program of an object file; `linked` is what the file says of it.
 
-    One that cannot run yet (`obstacles` says why) can be verified and disassembled; running it
-    raises an `ObjectError`.
+    What it refers to and does not get is named in `obstacles`.  It runs all the same, and faults
+    where it comes to such a place; only a program of a type without a hook cannot be run.
     """
 
     def __init__(
-        self, linked: LinkedProgram, *, helpers: Helpers | None = None, host: Host | None = None
+        self,
+        linked: LinkedProgram,
+        bound: Bound | None = None,
+        *,
+        helpers: Helpers | None = None,
+        host: Host | None = None,
+        space: Space | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
-        """Attach linked code to the hook of its type."""
-        code = Code(
-            linked.bytecode, name=linked.name, functions=linked.functions, lines=linked.lines
-        )
-        hook: Hook | None = HOOKS.get(linked.type)
-        super().__init__(code, hook=hook, helpers=helpers, host=host)
-        self.linked = linked
+        """Attach linked code to the hook of its type.
+
+        `bound` is the same code with its references resolved; without it none is.  `prepare` is
+        called before the first run.
+        """
+        helpers = helpers if helpers is not None else Helpers()
+        if bound is None:
+            bound = bind(linked, lambda found: f"refers to {found}", Faults(helpers))
+        hook = HOOKS.get(linked.type) or Raw()
+        if not hook.program_type:
+            helpers = helpers.over(kernel_helpers(), missing)
+        super().__init__(bound.code, hook=hook, helpers=helpers, host=host, space=space)
+        self.linked, self.bound = linked, bound
+        self._prepare = prepare
 
     @property
     def section(self) -> str:
@@ -64,36 +73,75 @@ class ObjectProgram(Program):
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """What keeps the program from running, a sentence each; empty for one that runs."""
-        known = self.type in HOOKS
-        no_hook = () if known else (f"programs of type {self.type.name} cannot be run yet",)
-        return (*no_hook, *self.linked.unsupported)
+        """What is not supported, a sentence each; empty where all is.
 
-    def verify(self, *, strict: bool = False) -> None:
-        """Raise a `VerifierError` with every objection, but for what `obstacles` names."""
-        known = self.helpers if strict else None
-        found = verifier.verify(self._checked_code, strict=strict, helpers=known)
-        findings = tuple(finding for finding in found if finding.pc not in self.linked.unresolved)
-        if findings:
-            raise VerifierError(findings)
+        Calls of functions that may be missing (weak symbols) are none.
+        """
+        reasons: dict[str, int] = {}
+        for obstacle in (*self.bound.obstacles, *self._missing()):
+            reasons.setdefault(obstacle.reason, obstacle.pc)
+        places = sorted((pc, reason) for reason, pc in reasons.items())
+        return tuple(filter(None, (self.cannot_run, *(f"insn {pc} {why}" for pc, why in places))))
 
     @cached_property
-    def _checked_code(self) -> Code:
-        """The code with its unresolved calls as calls of the kernel's functions.
+    def calls(self) -> Mapping[int, int]:
+        """The first call of each helper and kernel function, by its number.
 
-        Compilers write them as local calls with a distance that means nothing.
+        Calls of functions that may be missing are left out.
         """
-        bytecode = bytearray(self.code.bytecode)
-        for pc, reference in self.linked.unresolved.items():
-            if reference.kind == "call":
-                registers = pc * SLOT_SIZE + 1
-                bytecode[registers] = _KERNEL_CALL << 4 | bytecode[registers] & 0xF
-        return Code(bytecode, name=self.code.name, functions=self.code.functions)
+        first: dict[int, int] = {}
+        others = {pc for pc, found in self.linked.unresolved.items() if found.weak}
+        others |= {obstacle.pc for obstacle in self.bound.obstacles}
+        for pc, instruction in enumerate(self.code.slots):
+            row = instruction.row if instruction else None
+            if instruction and row and row.semantics == "call_helper" and pc not in others:
+                first.setdefault(instruction.imm & _M32, pc)
+        return MappingProxyType(first)
+
+    def _missing(self) -> Iterator[Obstacle]:
+        """The calls of helpers that are not there."""
+        for number, pc in self.calls.items():
+            if number not in self.helpers:
+                why = describe_missing(number, self.hook.program_type)
+                yield Obstacle(pc, f"calls a helper that is missing: {why}")
+
+    @property
+    def cannot_run(self) -> str:
+        """Why no run can begin, what to do about it included; empty where one can."""
+        if self.type in HOOKS:
+            return ""
+        name = self.type.name
+        return (
+            f"programs of type {name} cannot be run yet; "
+            f"load(..., types=...) has it run as one of another type"
+        )
+
+    def verify(self, *, strict: bool = False) -> None:
+        """Raise a `VerifierError` with every objection.
+
+        What `obstacles` names is no objection but to the strict verifier, as it is to the kernel.
+        """
+        known = self.helpers if strict else None
+        findings = verifier.verify(self.code, strict=strict, helpers=known)
+        if strict:
+            findings += tuple(
+                Finding(obstacle.pc, self._text(obstacle.pc), obstacle.reason)
+                for obstacle in self.bound.obstacles
+            )
+        if findings:
+            raise VerifierError(tuple(sorted(findings, key=lambda finding: finding.pc)))
+
+    def _text(self, pc: int) -> str:
+        instruction = self.code.slots[pc]
+        return format_instruction(instruction) if instruction else ""
 
     def _ensure_verified(self) -> None:
-        if not self._verified and self.obstacles:
-            raise ObjectError(f"{self.name!r} cannot run: {'; '.join(self.obstacles)}")
+        if self.cannot_run:
+            raise ObjectError(f"{self.name!r} cannot run: {self.cannot_run}")
         super()._ensure_verified()
+        if self._prepare is not None:
+            self._prepare()
+            self._prepare = None
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as a plain program: what the file says besides is not kept."""
@@ -102,74 +150,3 @@ class ObjectProgram(Program):
     def __repr__(self) -> str:
         """`<Program parser: xdp, 57 slots>`."""
         return f"<Program {self.name}: {self.type.name.lower()}, {len(self.code)} slots>"
-
-
-class Object:
-    """A loaded object file: its programs by name, which share helpers and host.
-
-    `obj["parser"]` and `obj.programs.parser` are the same program.  `file` is what stands in the
-    file.
-    """
-
-    def __init__(
-        self, file: ObjectFile, *, helpers: Helpers | None = None, host: Host | None = None
-    ) -> None:
-        """Bind the programs of a file; each is linked when it is first asked for."""
-        self.file = file
-        self.helpers = helpers if helpers is not None else Helpers()
-        self.host = host or Host()
-        self.programs: Namespace[ObjectProgram] = Namespace(file.programs, self._bind, "program")
-
-    def _bind(self, name: str) -> ObjectProgram:
-        return ObjectProgram(self.file.programs[name], helpers=self.helpers, host=self.host)
-
-    @property
-    def name(self) -> str:
-        """The file's name, without directory and ending."""
-        return self.file.name
-
-    @property
-    def license(self) -> str:
-        """What the section `license` says, such as `GPL`; empty where there is none."""
-        return self.file.license
-
-    @property
-    def btf(self) -> Btf | None:
-        """The types of the object; None where it has none."""
-        return self.file.btf
-
-    def __getitem__(self, name: str) -> ObjectProgram:
-        """The program of that name; a `KeyError` names those that there are."""
-        return self.programs[name]
-
-    def __contains__(self, name: object) -> bool:
-        """Whether there is a program of that name."""
-        return name in self.programs
-
-    def __iter__(self) -> Iterator[str]:
-        """The names of the programs, in the order of the file."""
-        return iter(self.programs)
-
-    def __len__(self) -> int:
-        """How many programs there are."""
-        return len(self.programs)
-
-    def __repr__(self) -> str:
-        """`<Object firewall: 1 program: xdp_firewall>`."""
-        return f"<Object {self.name}: {repr(self.programs)[1:]}"
-
-
-def load(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
-    *,
-    types: Types = None,
-    helpers: Helpers | None = None,
-    host: Host | None = None,
-) -> Object:
-    """Load an object file from its path or its bytes, with its programs ready to run.
-
-    `types` overrides the program types that the section names stand for: one type for all
-    programs, or types by the names of programs or sections.  Raises `ObjectError` where the file
-    cannot be read or is malformed, `ValueError` for a name in `types` that is not there.
-    """
-    return Object(read_object(source, types=types), helpers=helpers, host=host)

@@ -74,7 +74,7 @@ class Subject:
     @property
     def data(self) -> Any:  # noqa: ANN401 (the object's)
         """The object's global variables by name."""
-        return self.object.data  # type: ignore[attr-defined]  # objects that have variables
+        return self.object.data
 
     def mock(self, helper: int | str, returns: Any = 0) -> HelperMock:  # noqa: ANN401
         """Put a mock in the place of a helper; see `HelperMocks.mock`."""

@@ -1,0 +1,200 @@
+"""Running a state in compiled code, as long as it can, and in the interpreter where it cannot.
+
+What compiled code leaves comes back here: a spent slice of fuel, a tail call into a program that is
+not compiled, a helper's result that only the interpreter can take, a failed check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from drybpf import interpreter
+from drybpf.errors import ExecutionError
+from drybpf.isa.semantics import M32, M64
+from drybpf.jit import layout
+from drybpf.jit.exchange import Exchange
+from drybpf.jit.tails import tails_of
+from drybpf.memory import CONTEXT, frame_top
+from drybpf.state import FINISHED, Frame, State, helper_error
+
+if TYPE_CHECKING:
+    from drybpf.code import Code
+    from drybpf.jit.compiled import Jit, Variant
+    from drybpf.jit.ledger import Ledger
+
+
+def run(engine: Jit, state: State, *, counting: bool = False) -> int:
+    """Run a state until the program has returned; the result is r0.
+
+    `state.instructions` is exact with `counting`, and else only what was interpreted.
+    """
+    if not _is_fresh(engine, state):
+        return interpreter.run(state)
+    engine.use(state.helpers)
+    return _drive(engine, state, None, counting=counting)
+
+
+def _drive(engine: Jit, state: State, start: int | None, *, counting: bool) -> int:
+    """Run slice after slice, and program after program, in compiled code as long as it can."""
+    tail = False
+    while True:
+        variant = engine.variant(counting=counting, start=start, tail=tail)
+        exchange = Exchange(state, variant.helper_numbers(engine.space), moving=variant.moving)
+        covering = variant.ledger is not None
+        tails = tails_of(engine.space, counting=counting, covering=covering)
+        exchange.words[layout.PROGRAMS] = tails.address
+        if _go(engine, variant, state, exchange):
+            if not state.frames:
+                state.pc = FINISHED
+                return state.registers[0]
+            state.leave()
+        elif exchange.words[layout.REASON] == layout.PENDING_RESULT:
+            if any(frame.then for frame in state.frames):
+                return interpreter.run(state)  # in a callback
+        else:
+            engine = engine.engine_of(state.code) or engine
+            if engine.makes_tail_call(state.pc):
+                engine.stats.left(state.pc, "tail call")
+                interpreter.step(state)
+            elif not _slice_ended(state, exchange.words[layout.FUEL]):
+                return resume(engine, state)
+        found, begun = engine.engine_of(state.code), state.code is not engine.code
+        if found is None or state.finished:
+            return interpreter.run(state)
+        engine, tail = found, begun and state.pc == 0
+        engine.use(state.helpers)
+        start = None if tail else state.pc
+        if engine.is_full:
+            return interpreter.run(state)
+
+
+def _go(engine: Jit, variant: Variant, state: State, exchange: Exchange) -> bool:
+    """Run compiled code once; whether the function that it began in has returned."""
+    given = min(state.fuel, layout.SLICE)
+    exchange.put(given)
+    state.fuel -= given
+    failure: BaseException | None = None
+    try:
+        state.registers[0] = variant.run(exchange.address)
+    except BaseException as error:  # noqa: BLE001 (it is raised again, with its place)
+        failure = error
+    exchange.end()
+    words = exchange.words
+    state.fuel += words[layout.FUEL]
+    state.instructions += words[layout.COUNT]
+    state.tail_calls = words[layout.TAIL_CALLS]
+    if words[layout.PC] == FINISHED & M64:
+        return True
+    exchange.take_back()
+    tell_ledgers(engine, variant, state, exchange.outer, begun=words[layout.REASON] != layout.CHECK)
+    if failure is not None:
+        _raise(engine, state, failure)
+    if words[layout.REASON] == layout.PENDING_RESULT:
+        _finish_call(engine, state, exchange.pending())
+    return False
+
+
+def tell_ledgers(
+    engine: Jit, variant: Variant, state: State, outer: Sequence[Frame] = (), *, begun: bool = False
+) -> None:
+    """Tell those who count where a run left compiled code: every function that had not returned.
+
+    `begun` says that the instruction at the state's pc was begun, `outer` are older frames.
+    """
+    if variant.ledger is None:
+        return
+    inner = state.frames[len(outer) :]
+    for depth, frame in enumerate(inner):
+        ledger = _ledger_of(engine, variant, frame.code)
+        ledger.left(frame.return_pc - 1, depth, begun=True)
+    _ledger_of(engine, variant, state.code).left(state.pc, len(inner), begun=begun)
+
+
+def _ledger_of(engine: Jit, variant: Variant, code: Code) -> Ledger:
+    """The ledger of a program that takes part in a run, by tail calls."""
+    other = None if code is engine.code else engine.engine_of(code)
+    ledger = variant.ledger if other is None else other.ledgers.get(None)
+    if ledger is None:
+        raise RuntimeError(f"nobody counts for {code!r}, which was running")
+    return ledger
+
+
+def _slice_ended(state: State, left: int) -> bool:
+    """Whether compiled code left, with `left` fuel, since its slice was spent but not all."""
+    return left < state.code.fuel.get(state.pc, 0) <= state.fuel
+
+
+def _is_fresh(engine: Jit, state: State) -> bool:
+    """Whether the state is as the hook makes it: compiled code takes that for granted."""
+    begin, end = state.packet
+    r1 = {"packet": begin, "context": CONTEXT, "zero": 0}[engine.shape.r1]
+    expected = [0, r1, *[0] * 8, frame_top(0)]
+    registers = list(state.registers)
+    if engine.shape.r2 == "packet":
+        expected[2] = end - begin
+    elif engine.shape.r2 == "context":
+        regions = state.memory.regions()
+        expected[2] = next((r.length for r in regions if r.start == CONTEXT), 0)
+    return (
+        registers == expected
+        and not state.frames
+        and state.pc == 0
+        and state.code is engine.code
+        and begin in (engine.shape.packet_address, end)
+    )
+
+
+def _raise(engine: Jit, state: State, error: BaseException) -> None:
+    """Raise what came out of compiled code, with its place."""
+    pc = state.pc
+    engine.stats.left(pc, "helper")
+    if isinstance(error, Exception):
+        number = _helper_number(state)
+        raised = helper_error(number, error)
+        if isinstance(raised, ExecutionError):
+            interpreter.locate(raised, state, state.code, pc)
+        if raised is not error:
+            raise raised from error
+    raise error
+
+
+def _helper_number(state: State) -> int:
+    instruction = state.code.slots[state.pc]
+    return instruction.imm & M32 if instruction else 0
+
+
+def _finish_call(engine: Jit, state: State, result: object) -> None:
+    pc = state.pc
+    engine.stats.left(pc, "result")
+    code = state.code
+    cost = code.fuel.get(pc, 0)  # given back as if the call had not begun
+    state.fuel -= cost
+    try:
+        state.finish_call(_helper_number(state), result, pc + 1)  # type: ignore[arg-type]  # it checks
+    except ExecutionError as error:
+        state.fuel += cost
+        interpreter.locate(error, state, code, pc)
+        raise
+    state.instructions += 1
+
+
+def resume(engine: Jit, state: State) -> int:
+    """Go on in the interpreter, which finds a fault or shows that a guess was wrong."""
+    pc, before = state.pc, state.instructions
+    engine.stats.left(pc, "check")
+    try:
+        result = interpreter.run(state)
+    except ExecutionError as error:
+        if error.pc != pc or state.instructions != before:
+            engine.learn(pc)
+        raise
+    engine.learn(pc)
+    return result
+
+
+def finish(engine: Jit, state: State, left: int) -> int:
+    """Finish a run that compiled code left with an amount of fuel of its own."""
+    if _slice_ended(state, left):
+        return _drive(engine, state, state.pc, counting=False)
+    return resume(engine, state)

@@ -1,0 +1,216 @@
+"""Maps from keys to values: the hash family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from errno import E2BIG, ENOENT, ENOSPC
+from typing import TYPE_CHECKING, Any
+
+from drybpf.errors import MapError
+from drybpf.maps import layout
+from drybpf.maps.algorithms import hash as algorithms
+from drybpf.maps.definition import MapDefinition, MapType
+from drybpf.maps.percpu import PerCpu
+from drybpf.maps.storage import Areas
+
+if TYPE_CHECKING:
+    from drybpf.native.restricted import Function
+
+MAX_SIZE = (4 << 20) - 64  # of a key and its value, in bytes: the most that the kernel allocates
+MAX_ENTRIES = 1 << 27
+STORAGE_ENTRIES = 1 << 16
+_STORAGES = (
+    MapType.SK_STORAGE,
+    MapType.INODE_STORAGE,
+    MapType.TASK_STORAGE,
+    MapType.CGRP_STORAGE,
+    MapType.CGROUP_STORAGE,
+    MapType.PERCPU_CGROUP_STORAGE,
+)
+_SPARE, _SPARE_BYTES = 4096, 64 << 20  # entries, and bytes, for values of deleted entries
+
+
+class KeyedMap(PerCpu, MutableMapping[Any, Any]):
+    """A mapping in the order in which keys came.
+
+    Keys and values are what the definition's codecs show.  Per CPU, a value is a list, one a CPU;
+    setting takes such a list, or one value for all.
+    """
+
+    def _check(self) -> None:
+        d = self.definition
+        if not d.max_entries or not d.key_size or not d.value_size:
+            raise ValueError(f"{d.name}: key size, value size and max_entries must not be 0")
+        if d.key_size + d.value_size > MAX_SIZE:
+            raise ValueError(f"{d.name}: key and value have more than {MAX_SIZE} bytes")
+        if d.max_entries > MAX_ENTRIES:
+            raise ValueError(f"{d.name}: more than {MAX_ENTRIES} entries")
+
+    def _lay_out(self, areas: Areas) -> dict[int, int]:
+        d = self.definition
+        spare = min(d.max_entries, _SPARE, _SPARE_BYTES // d.value_size)
+        capacity = d.max_entries + 8 + spare
+        slots = 1 << (2 * d.max_entries + 1).bit_length()
+        words = self._place_values(areas, capacity)
+        between = -(-d.key_size // 8) * 8 if d.key_size > 4 else 4
+        return words | {
+            layout.CAPACITY: capacity,
+            layout.KEYS: areas.add(capacity * between),
+            layout.KEY_STRIDE: between,
+            layout.LINKS: areas.add(capacity * layout.LINK),
+            layout.INDEX: areas.add(slots * 8),
+            layout.INDEX_MASK: slots - 1,
+        }
+
+    # Mapping
+
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 (whatever the types are shown as)
+        """The value of a key; `KeyError` where there is none."""
+        offset = self._find(self._packed_key(key))
+        if offset < 0:
+            raise KeyError(key)
+        return self._get(offset)
+
+    def __setitem__(self, key: Any, value: Any) -> None:  # noqa: ANN401 (as above)
+        """Set the value of a key; `MapError` with E2BIG where the map is full."""
+        self._check_writable()
+        self._set(self._packed_key(key), self._packed(value))
+
+    def __delitem__(self, key: Any) -> None:  # noqa: ANN401 (as above)
+        """Take a key out; `KeyError` where it is not there."""
+        self._check_writable()
+        result = self._signed_call("drop", self._packed_key(key), self.epoch)
+        if result == -ENOENT:
+            raise KeyError(key)
+        if result:
+            raise self._refuse(-result)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The keys that are there now."""
+        return iter([self._key.unpack(key) for key in self.keys_in_order()])
+
+    def __len__(self) -> int:
+        """The number of keys."""
+        return self._storage.word(layout.COUNT)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether a key has a value."""
+        try:
+            return self._find(self._packed_key(key)) >= 0
+        except (TypeError, ValueError):
+            return False
+
+    def clear(self) -> None:
+        """Take out all keys at once."""
+        PerCpu.clear(self)  # not that of mappings, which goes one by one
+
+    # Storage
+
+    def keys_in_order(self) -> list[bytes]:
+        """The keys, the one that came first, first."""
+        begin, between = self._words[layout.KEYS], self._words[layout.KEY_STRIDE]
+        size, view = self.definition.key_size, self.storage
+        starts = (begin + entry * between for entry in self._entries())
+        return [bytes(view[start : start + size]) for start in starts]
+
+    def _entries(self) -> memoryview:
+        """The numbers of the entries in use, in their order."""
+        count = len(self)
+        room = bytearray(4 * count)
+        count = self._operate["walk"](room, count) if count else 0
+        return memoryview(room)[: 4 * count].cast("I")
+
+    def _find(self, key: bytes) -> int:
+        """The offset of a value, as `lookup_element` but without counting as a use."""
+        offset = self._operate["find"](key, 0)
+        return -1 if offset == layout.NOTHING else offset
+
+    def _packed_key(self, key: Any) -> bytes:  # noqa: ANN401 (as above)
+        data = self._key.pack(key)
+        self._check_size("key", data, self.definition.key_size)
+        return data
+
+    def _set(self, key: bytes, values: list[bytes]) -> None:
+        result = self._signed_call("put", key, values[0], 0, 0, self.epoch)
+        if result in (-E2BIG, -ENOSPC):
+            raise MapError(-result, f"{self.name} is full ({self.definition.max_entries} entries)")
+        if result:
+            raise self._refuse(-result)
+        if len(values) > 1:
+            self._put(self._operate["exact"](key, 0), values)
+
+    def snapshot(self) -> dict[Any, Any]:
+        """A dict; keys that are lists become tuples."""
+        return {_hashable(key): value for key, value in self.items()}
+
+    def restore(self, snapshot: Mapping[Any, Any]) -> None:
+        """Make the contents those of a mapping."""
+        self.clear()
+        for key, value in snapshot.items():
+            self[key] = value
+
+    def _contents(self) -> list[tuple[bytes, list[bytes]]]:
+        between = self._words[layout.STRIDE]
+        offsets = (entry * between for entry in self._entries())
+        pairs = zip(self.keys_in_order(), offsets, strict=True)
+        return [(key, self._raw(offset)) for key, offset in pairs]
+
+    def _fill(self, contents: list[tuple[bytes, list[bytes]]]) -> None:
+        for key, values in contents:
+            self._set(key, values)
+
+
+class HashMap(KeyedMap):
+    """A hash map, plain or per CPU, with LRU eviction or without; devices and sockets by key.
+
+    Storage that the kernel attaches to sockets, inodes, tasks or cgroups is one by their number.
+    """
+
+    TYPES = (
+        MapType.HASH,
+        MapType.PERCPU_HASH,
+        MapType.LRU_HASH,
+        MapType.LRU_PERCPU_HASH,
+        MapType.DEVMAP_HASH,
+        MapType.SOCKHASH,
+        *_STORAGES,
+    )
+
+    @staticmethod
+    def _completed(definition: MapDefinition, _: int) -> MapDefinition:
+        """A storage grows with what it is attached to."""
+        if definition.type in _STORAGES and not definition.max_entries:
+            return replace(definition, max_entries=STORAGE_ENTRIES)
+        return definition
+
+    @property
+    def lru(self) -> bool:
+        """Whether a full map forgets what was not used for longest."""
+        return self.definition.type in (MapType.LRU_HASH, MapType.LRU_PERCPU_HASH)
+
+    def _lay_out(self, areas: Areas) -> dict[int, int]:
+        words = super()._lay_out(areas)
+        if self.lru:
+            words[layout.MARKS] = areas.add(words[layout.CAPACITY])
+        return words
+
+    def inline_lookup(self) -> Function[...]:
+        """See `Map`."""
+        words = self._words
+        return algorithms.lookup_here.bind(
+            KEY=self.definition.key_size,
+            ENTRIES=words[layout.CAPACITY],
+            AT_INDEX=words[layout.INDEX],
+            SLOTS=words[layout.INDEX_MASK] + 1,
+            AT_KEYS=words[layout.KEYS],
+            BETWEEN_KEYS=words[layout.KEY_STRIDE],
+            BETWEEN=words[layout.STRIDE],
+            OF_CPU=words.get(layout.CPU_STRIDE, 0),
+            CPU_COUNT=words[layout.CPUS],
+            AT_MARKS=words.get(layout.MARKS, 0),
+        )
+
+
+def _hashable(key: Any) -> Any:  # noqa: ANN401 (as codecs show it)
+    return tuple(_hashable(each) for each in key) if isinstance(key, list) else key
