@@ -62,6 +62,12 @@ class Counting:
         if number >= 0:
             self._add(number, "1")
 
+    def block(self, first: int) -> None:
+        """Count a block itself, if it has a counter, where it begins."""
+        number = -1 if self.plan is None else self.plan.points.get(first, -1)
+        if number >= 0:
+            self._add(number, "1")
+
     def end(self, pc: int) -> None:
         """Count an end of the program in the middle of a block."""
         if self.plan is not None:

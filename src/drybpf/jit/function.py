@@ -304,6 +304,7 @@ class FunctionText(Text):
         self.label(self.copies.label(first))
         if self.copies.is_plain(first):
             self.line(BARRIER)
+        self.counting.block(first)
         self.cache, self.dirty = {}, set()
         self.block, pcs = first, self.blocks[first]
         self.refund = self.code.fuel.get(first, 0)

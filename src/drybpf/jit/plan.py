@@ -32,7 +32,9 @@ Edge = tuple[int, int]  # from the block at a slot to that at another, or OUTSID
 class Plan:
     """The graph of one emitted function, and the counter of each edge that has one.
 
-    Blocks are known by their first slot.  `ends` are places that end the program in the middle of
+    Blocks are known by their first slot.  `points` are blocks that are counted themselves, with
+    their counters, in place of an edge back to them: a counter on such an edge would give the loop
+    a block more, and LLVM another loop.  `ends` are places that end the program in the middle of
     a block, by slot, with their counters; `local` are the counters that are kept in registers.
     """
 
@@ -41,6 +43,7 @@ class Plan:
     blocks: dict[int, int]  # last slot of each block by its first
     edges: dict[Edge, int]  # the counter, or -1 on the tree
     ends: dict[int, int] = field(default_factory=dict)
+    points: dict[int, int] = field(default_factory=dict)
     local: tuple[int, ...] = ()
 
     def to_json(self) -> list[object]:
@@ -51,18 +54,20 @@ class Plan:
             list(self.blocks.items()),
             [[*edge, counter] for edge, counter in self.edges.items()],
             list(self.ends.items()),
+            list(self.points.items()),
         ]
 
     @classmethod
     def from_json(cls, data: Sequence[object]) -> Plan:
         """The inverse of `to_json`, but for what only the emitter needs."""
-        entry, starts, blocks, edges, ends = data
+        entry, starts, blocks, edges, ends, points = data
         return cls(
             entry,  # type: ignore[arg-type]  # we wrote it
             bool(starts),
             dict(blocks),  # type: ignore[call-overload]  # as above
             {(a, b): counter for a, b, counter in edges},  # type: ignore[attr-defined]  # as above
             dict(ends),  # type: ignore[call-overload]  # as above
+            dict(points),  # type: ignore[call-overload]  # as above
         )
 
 
@@ -86,14 +91,30 @@ def make_plan(
         instruction = code.slots[pc]
         if instruction is not None and _may_end(instruction):
             ends[pc], number = number, number + 1
+    plan = Plan(entry, starts, blocks, counters, ends)
+    for edge in sorted(weights, key=lambda edge: -weights[edge]):
+        if OUTSIDE < edge[1] <= edge[0] and counters[edge] >= 0:
+            _count_at_head(plan, edge, number)
     loops = _depths(blocks, edges)
     inner = [
         (-weights[edge], counter)
-        for edge, counter in counters.items()
+        for edge, counter in plan.edges.items()
         if counter >= 0 and min(loops.get(edge[0], 0), loops.get(edge[1], 0)) > 0
     ]
-    local = tuple(counter for _, counter in sorted(inner)[:MAX_LOCAL])
-    return Plan(entry, starts, blocks, counters, ends, local), number
+    inner += [(-frequency[first], counter) for first, counter in plan.points.items()]
+    plan.local = tuple(counter for _, counter in sorted(inner)[:MAX_LOCAL])
+    return plan, number
+
+
+def _count_at_head(plan: Plan, edge: Edge, numbers: int) -> None:
+    """Count the block that an edge leads back to in place of the edge, where that tells the same."""
+    counter, head = plan.edges[edge], edge[1]
+    if head in plan.points:
+        return
+    plan.points[head], plan.edges[edge] = counter, -1
+    if len(_flows(plan, [0] * numbers, {})) < len(plan.edges):
+        del plan.points[head]
+        plan.edges[edge] = counter
 
 
 def _may_end(instruction: Instruction) -> bool:
@@ -232,32 +253,56 @@ def solve(
 
 
 def _flows(plan: Plan, counters: Sequence[int], gone: Mapping[int, int]) -> dict[Edge, int]:
-    """The count of every edge: what goes into a node comes out of it."""
+    """The count of every edge: what goes into a block comes out of it, or is gone within it.
+
+    One equation after the other has a single unknown left; that `make_plan` has made sure of.
+    """
     known = {edge: counters[number] for edge, number in plan.edges.items() if number >= 0}
-    unknown: dict[int, set[Edge]] = {}
-    surplus: Counter[int] = Counter()  # what flowed in, less what flowed out, of known edges
-    for node, count in gone.items():
-        surplus[node] -= count
-        surplus[OUTSIDE] += count
-    for edge, number in plan.edges.items():
-        if number < 0:
-            for node in edge:
-                unknown.setdefault(node, set()).add(edge)
-        else:
-            surplus[edge[0]] -= known[edge]
-            surplus[edge[1]] += known[edge]
-    work = [node for node, edges in unknown.items() if len(edges) == 1]
+    equations = _equations(plan, counters, gone)
+    uses: dict[Edge, list[int]] = {}
+    for index, (terms, _) in enumerate(equations):
+        for edge in terms:
+            uses.setdefault(edge, []).append(index)
+    for edge, count in known.items():
+        _put_in(equations, uses, edge, count)
+    work = [index for index, (terms, _) in enumerate(equations) if len(terms) == 1]
     while work:
-        node = work.pop()
-        if not unknown[node]:
-            continue
-        edge = unknown[node].pop()
-        count = surplus[node] if edge[0] == node else -surplus[node]
-        known[edge] = count
-        surplus[edge[0]] -= count
-        surplus[edge[1]] += count
-        other = edge[0] if edge[1] == node else edge[1]
-        unknown[other].discard(edge)
-        if len(unknown[other]) == 1:
-            work.append(other)
+        terms, total = equations[work.pop()]
+        if len(terms) == 1:
+            ((edge, sign),) = terms.items()
+            known[edge] = sign * total[0]
+            _put_in(equations, uses, edge, known[edge])
+            work += [index for index in uses[edge] if len(equations[index][0]) == 1]
     return known
+
+
+Equation = tuple[dict[Edge, int], list[int]]  # signs of the unknown edges, and what they sum up to
+
+
+def _equations(plan: Plan, counters: Sequence[int], gone: Mapping[int, int]) -> list[Equation]:
+    arriving: dict[int, list[Edge]] = {node: [] for node in (OUTSIDE, *plan.blocks)}
+    leaving: dict[int, list[Edge]] = {node: [] for node in (OUTSIDE, *plan.blocks)}
+    for edge in plan.edges:
+        leaving[edge[0]].append(edge)
+        arriving[edge[1]].append(edge)
+    lost = {**gone, OUTSIDE: -sum(gone.values())}
+    equations: list[Equation] = []
+    for node, coming in arriving.items():
+        if node in plan.points:
+            count = counters[plan.points[node]]
+            equations.append((dict.fromkeys(coming, 1), [count]))
+            equations.append((dict.fromkeys(leaving[node], 1), [count - lost.get(node, 0)]))
+            continue
+        terms = Counter(dict.fromkeys(coming, 1))
+        terms.subtract(leaving[node])
+        signs = {edge: sign for edge, sign in terms.items() if sign}
+        equations.append((signs, [lost.get(node, 0)]))
+    return equations
+
+
+def _put_in(
+    equations: list[Equation], uses: Mapping[Edge, Iterable[int]], edge: Edge, count: int
+) -> None:
+    for index in uses.get(edge, ()):
+        terms, total = equations[index]
+        total[0] -= terms.pop(edge, 0) * count
