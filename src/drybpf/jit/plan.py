@@ -107,7 +107,7 @@ def make_plan(
 
 
 def _count_at_head(plan: Plan, edge: Edge, numbers: int) -> None:
-    """Count the block that an edge leads back to in place of the edge, where that tells the same."""
+    """Count the block that an edge leads back to in place of the edge, if that tells the same."""
     counter, head = plan.edges[edge], edge[1]
     if head in plan.points:
         return
