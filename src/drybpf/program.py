@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from drybpf import interpreter, verifier
+from drybpf import interpreter, meter, verifier
 from drybpf.asm import assemble, disassemble
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
@@ -115,6 +115,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         found = self._runner.function(name, budget, fresh, self.helpers, self._unbind)
         self._bound = True
         self.helpers.watch(self)
+        meter.watch(self)
         if found is not None:
             otherwise = self._call_otherwise
             vectorcall.point(self, found[1].direct(otherwise))
@@ -131,6 +132,10 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
 
     def helpers_changed(self) -> None:
         """Have the next call see the helpers as they are now."""
+        self._unbind()
+
+    def meters_changed(self) -> None:
+        """Have the next call counted, or no longer."""
         self._unbind()
 
     @property

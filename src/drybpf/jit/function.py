@@ -24,6 +24,7 @@ from drybpf.isa.semantics import (
 )
 from drybpf.jit import layout
 from drybpf.jit.copies import BARRIER, Copies
+from drybpf.jit.counting import Counters, Counting
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
 from drybpf.jit.surroundings import NOWHERE, Surroundings
@@ -96,12 +97,14 @@ class FunctionText(Text):
         emitters: Mapping[str, Emitter],
         natives: Mapping[int, Function[...]],
         begin: tuple[Value, Value] | int | None = None,
+        counters: Counters | None = None,
     ) -> None:
         """Prepare; `helpers` maps helper numbers to their places in the run's table.
 
         `natives` are the helpers in restricted Python, by number.  With a `begin` this is the way
         into the module, `@enter`: the program begins with those values of r1 and r2, or goes on at
-        that slot with the registers in the run's memory.
+        that slot with the registers in the run's memory.  With `counters` it counts the edges of
+        its flow graph.
         """
         super().__init__()
         self.code, self.entry, self.options, self.helpers = code, entry, options, helpers
@@ -113,6 +116,7 @@ class FunctionText(Text):
         self.blocks = self._find_blocks()
         self.block = entry  # the current one
         self.copies = Copies(self)
+        self.counting = Counting(self, counters)
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.uses_lookup = False
@@ -184,6 +188,7 @@ class FunctionText(Text):
         self.lines.append(self._head())
         self.label("entry")
         self._emit_prologue()
+        self.counting.begin()
         prologue = len(self.lines)
         self.copies.begin(self.entry if self.start is None else self.start)
         for copy in self.copies:
@@ -299,6 +304,7 @@ class FunctionText(Text):
         self.label(self.copies.label(first))
         if self.copies.is_plain(first):
             self.line(BARRIER)
+        self.counting.block(first)
         self.cache, self.dirty = {}, set()
         self.block, pcs = first, self.blocks[first]
         self.refund = self.code.fuel.get(first, 0)
@@ -343,7 +349,8 @@ class FunctionText(Text):
 
     def to(self, target: int) -> str:
         """The label that control goes to from the current block, on its way to a slot."""
-        return self.copies.to(self.block, target)
+        label = self.copies.to(self.block, target)
+        return self.counting.way(self.block, target, label)
 
     # Registers
 
@@ -394,6 +401,7 @@ class FunctionText(Text):
             )
         if self.options.counting and uncounted:
             self.line(f"call void @count(ptr %st, i64 {-uncounted})")
+        self.counting.write()
         values = ", ".join(f"i64 {value}" for value in (fuel, *registers, "%top"))
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
         self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")

@@ -151,6 +151,8 @@ def _tail_call(f: FunctionText, pc: int) -> Value:
     f.leave_unless(f.value(f"icmp ne ptr {function}, null"), pc, "uncompiled")
     f.line(f"store i64 {f.value(f'add i64 {count}, 1')}, ptr {calls}")
     f.uncount()
+    f.counting.end(pc)
+    f.counting.write()
     fuel = f.value("load i64, ptr %fuel")
     pair = f.value(f"call {RESULT} {function}({PASSED}, i64 %depth, i64 {fuel})")
     f.line(f"ret {RESULT} {pair}")
