@@ -34,9 +34,9 @@ def test_a_program_knows_where_it_comes_from() -> None:
 
 
 def test_what_cannot_run_yet_says_so_when_it_is_run() -> None:
-    program = load(fixture("socket_filter_len"))["socket_filter_len"]
+    program = load(fixture("xdp_pass"), types=ProgramType.EXT)["xdp_pass"]
     program.verify()
-    with pytest.raises(ObjectError, match="SOCKET_FILTER cannot be run yet"):
+    with pytest.raises(ObjectError, match="EXT cannot be run yet"):
         program(b"")
     with pytest.raises(ObjectError, match="cannot run"):
         program.run_batch([b""])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SLOT_BITS = 28
 SLOT_SIZE = 1 << SLOT_BITS
 CONTEXT, STACK, PACKET, REGISTERED, HANDLES, DATA = (slot << SLOT_BITS for slot in range(1, 7))
+DYNAMIC = 1 << 46  # what helpers map while a program runs, each in slots of its own
 FUNCTION_HANDLES = HANDLES + (SLOT_SIZE >> 1)  # + the slot of the function's entry
 
 FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES = 512, 1024, 8
@@ -155,6 +156,7 @@ class Memory:
         self.changed: Callable[[], None] | None = None  # is told when regions come, go or move
         self._slots: dict[int, list[Region]] = dict(shared)
         self._stack = memoryview(bytearray(MAX_FRAMES * FRAME_STRIDE))
+        self._dynamic = 0  # the slots that `add` has given away; none is given twice
         self._slots[STACK >> SLOT_BITS] = []
         self.push_frame(0)
 
@@ -282,6 +284,24 @@ class Memory:
             view = self._view(address, length, "write", write=True)
             view[:] = bytes([value & 0xFF]) * length
 
+    def check(self, address: int, size: int, *, write: bool = False) -> None:
+        """Refuse, with the fault that it would be, an access that no one region allows."""
+        _check_length(size)
+        if size:
+            self._view(address, size, "write" if write else "read", write=write)
+
+    def add(self, name: str, buffer: Buffer, *, writable: bool = True) -> Region:
+        """Map a buffer at the next free dynamic address, in a slot of its own."""
+        address = DYNAMIC + (self._dynamic << SLOT_BITS)
+        region = self.map(Region(name, address, buffer, writable=writable))
+        self._dynamic += 1 + (max(region.length, 1) - 1 >> SLOT_BITS)
+        return region
+
+    def dynamic(self, address: int) -> Region | None:
+        """The region that `add` mapped at just this address; None where there is none."""
+        region = self.at(address) if address >= DYNAMIC else None
+        return region if region is not None and region.start == address else None
+
     def read_string(self, address: int, limit: int = SLOT_SIZE) -> bytes:
         """Read up to a zero byte, which is left out, and at most `limit` bytes.
 
@@ -342,6 +362,7 @@ class Memory:
         What a space shares, maps and data sections, is shared by the copy too.
         """
         twin = Memory(self._shared)
+        twin._dynamic = self._dynamic
         twin._stack = memoryview(bytearray(self._stack))
         own = {slot: all_ for slot, all_ in self._slots.items() if slot not in self._shared}
         twins = {id(region): twin._twin(region) for each in own.values() for region in each}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from drybpf import verifier
+from drybpf import interpreter, meter, verifier
 from drybpf.asm import assemble, disassemble
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.engine import Engine, Runner, check_engine
-from drybpf.helpers import Helpers
+from drybpf.entry import FieldValue
+from drybpf.helpers import Helpers, timers
 from drybpf.hooks import Hook, Raw
 from drybpf.host import Host
 from drybpf.interpreter import Trace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from drybpf.builder import BpfCode
     from drybpf.jit.compiled import Stats
+    from drybpf.kernel import KernelRunner
 
 
 class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but for how it is called
@@ -51,7 +53,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """
         self.code = code
         self.hook = hook or Raw()
-        self.helpers = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
+        own = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
+        self.helpers = self.hook.helpers(own)
         self.host = host or Host()
         self.space = space or Space()
         self._budget = check_budget(budget)
@@ -60,6 +63,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._bound = False  # whether it is known how compiled code can be called
         self._direct: tuple[Callable[[Buffer], int], object] | None = None
         self._runner = Runner(code, self.hook.shape, self.space)
+        self._kernel: KernelRunner | None = None
 
     def __init_subclass__(cls) -> None:
         """Have a subclass that is called in the same way called as fast."""
@@ -96,6 +100,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
 
     def __call__(self, packet: Buffer = b"") -> int:
         """Run on a packet; the result is r0."""
+        if self.engine == "kernel":
+            return self.run(packet).value
         compiled = self._runner.compiles(self.engine)
         if compiled and not self._bound:
             self._bind()
@@ -109,6 +115,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         found = self._runner.function(name, budget, fresh, self.helpers, self._unbind)
         self._bound = True
         self.helpers.watch(self)
+        meter.watch(self)
         if found is not None:
             otherwise = self._call_otherwise
             vectorcall.point(self, found[1].direct(otherwise))
@@ -127,14 +134,18 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """Have the next call see the helpers as they are now."""
         self._unbind()
 
+    def meters_changed(self) -> None:
+        """Have the next call counted, or no longer."""
+        self._unbind()
+
     @property
     def function(self) -> Callable[[Buffer], int]:
         """The program as a built-in function from packet to r0, compiled.
 
-        It is the program itself where that calls helpers in Python, and where the interpreter was
-        chosen.  Budget and helpers are those of this moment.  Raises `CompileError`.
+        It is the program itself where that calls helpers in Python, and where the interpreter or
+        the kernel was chosen.  Budget and helpers are those of this moment.  Raises `CompileError`.
         """
-        if not self._bound and self.engine != "interpreter":
+        if not self._bound and self.engine not in ("interpreter", "kernel"):
             self._bind()
         return self if self._direct is None else self._direct[0]
 
@@ -150,7 +161,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
 
     @property
     def engine(self) -> Engine:
-        """The engine: `auto`, `jit` or `interpreter`."""
+        """The engine: `auto`, `jit`, `interpreter` or `kernel`."""
         return self._engine
 
     @engine.setter
@@ -178,6 +189,23 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """What the compiler did: compiles, exits by place and reason, guesses that failed."""
         return self._runner.jit.stats
 
+    @property
+    def kernel(self) -> KernelRunner:
+        """The program's twin in the kernel, loaded at its first run there.
+
+        Raises `KernelError` where the kernel's test run has no such programs.
+        """
+        if self._kernel is None:
+            from drybpf.kernel import KernelRunner  # noqa: PLC0415 (only when it is used)
+
+            fresh = cast("Callable[[bytes], State]", self.state)
+            self._kernel = KernelRunner(self.hook, fresh, **self.kernel_options())
+        return self._kernel
+
+    def kernel_options(self) -> dict[str, Any]:
+        """How the kernel loads the program: the options of a `KernelRunner`."""
+        return {}
+
     def run(
         self,
         packet: Buffer = b"",
@@ -186,17 +214,30 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         budget: int | None = -1,
         registers: Mapping[int, int] | None = None,
         trace: Trace | None = None,
-        **fields: int,
+        **fields: FieldValue,
     ) -> Result:
         """Run on a packet and tell all that came of it, the exact number of instructions included.
 
         `registers` gives initial values by number, `trace` is called with the state before each
-        instruction (by the interpreter), `fields` are the hook's own (`ifindex=3`).
+        instruction (by the interpreter), `fields` are the hook's own (`ifindex=3`).  The kernel
+        tells no number of instructions: it is 0.  Raises `KernelError` for what it refuses.
         """
         chosen = check_engine(engine or self.engine)
         state = self.state(packet, budget=budget, registers=registers, **fields)
+        if chosen == "kernel":
+            if registers or trace:
+                raise ValueError("the kernel neither takes registers nor tells instructions")
+            return self.kernel.run(state)
         value = self._runner.run(state, chosen, counting=True, trace=trace)
-        return Result.of(state, self.hook.action(value))
+        return Result.of(state, self.hook.action(value), self.hook.fields(state))
+
+    def run_timers(self) -> tuple[Result, ...]:
+        """Run the callbacks of the timers that are due by the host's clock, the earliest first.
+
+        Timers belong to the maps of the program's space; nothing else lets them fire.
+        """
+        ended = timers.fire(self.space, self.host, interpreter.run)
+        return tuple(Result.of(state, None) for state in ended)
 
     def run_batch(
         self, packets: object, *, on_fault: Literal["raise", "record"] = "raise"
@@ -214,6 +255,9 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         fresh: Callable[[Any], State] = self.state
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
+        if self.engine == "kernel":
+            self.kernel.batch((fresh(packet) for packet in batch), verdicts)
+            return verdicts
         record = on_fault == "record"
         self._runner.batch(batch, verdicts, self.engine, budget, fresh, self.helpers, record=record)
         return verdicts
@@ -224,7 +268,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         *,
         budget: int | None = -1,
         registers: Mapping[int, int] | None = None,
-        **fields: int,
+        **fields: FieldValue,
     ) -> State:
         """The state of a run that has not begun, for an engine or a debugger to go on from."""
         self._ensure_verified()

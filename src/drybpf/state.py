@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from drybpf.code import Code
-from drybpf.entry import NO_SHAPE, Shape
+from drybpf.entry import NO_LAYOUT, NO_SHAPE, Layout, Shape
 from drybpf.errors import CallDepthExceeded, ExecutionError, HelperError
 from drybpf.host import Host
 from drybpf.isa.semantics import M64
@@ -63,6 +64,23 @@ HelperTable = Mapping[int, Helper]
 
 
 @dataclass(slots=True)
+class HookState:
+    """What a hook keeps of a run beside memory and registers.
+
+    `program_type` is the kernel's name of the kind of program, `layout` that of its context.
+    """
+
+    program_type: str = ""
+    layout: Layout = NO_LAYOUT
+    reservations: dict[int, tuple[int, int]] = field(default_factory=dict)
+    # of ring buffers: by the guest address of the sample, the map's handle and offset there
+
+    def copy(self) -> Self:
+        """Copy what can change."""
+        return replace(self, reservations=dict(self.reservations))
+
+
+@dataclass(slots=True)
 class State:
     """All that a run is: code, place, registers, callers, memory, fuel and what was observed."""
 
@@ -82,6 +100,7 @@ class State:
     cpu: int = 0
     tail_calls: int = 0
     records: list[object] = field(default_factory=list)  # what was done to the world, in order
+    hook: HookState = field(default_factory=HookState)
 
     @property
     def finished(self) -> bool:
@@ -107,6 +126,7 @@ class State:
             self.cpu,
             self.tail_calls,
             list(self.records),
+            self.hook.copy(),
         )
 
     def move_packet(self, low: int, data: int, high: int) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +16,9 @@ from drybpf.code import Code
 from drybpf.errors import DecodeError, ObjectError
 from drybpf.objects import Object, load
 from drybpf.program import Program
+
+if TYPE_CHECKING:
+    from drybpf.objects.loader import ProgramTypes
 
 ELF_MAGIC = b"\x7fELF"
 LARGEST = 64 << 20  # bytes of any program file
@@ -48,13 +53,47 @@ def read_program(path: str, name: str | None = None) -> Program:
 
     Raises `UsageError` where there are several, `CannotRunError` where it cannot be run.
     """
-    programs = read_programs(path, name)
+    return read_program_of(path, name)[0]
+
+
+def read_program_of(
+    path: str, name: str | None = None, *, types: ProgramTypes = None, btf: str | None = None
+) -> tuple[Program, Object | None]:
+    """The same, with the object that the program is of; `types` and `btf` are for `load`."""
+    data = read_file(path)
+    obj = load(path, types=types, btf=btf) if data.startswith(ELF_MAGIC) else None
+    program = _only(read_programs(path, name) if obj is None else _of_object(obj, name))
+    can_run(program)
+    return program, obj
+
+
+def read_one(path: str, name: str | None = None) -> Program:
+    """The one program that is meant, to look at it; a `UsageError` where there are several."""
+    return _only(read_programs(path, name))
+
+
+def _only(programs: list[Program]) -> Program:
     if len(programs) != 1:
         names = ", ".join(program.name for program in programs) or "none"
         raise click.UsageError(f"say which program with --program: {names}")
-    if why := getattr(programs[0], "cannot_run", ""):  # only programs of objects tell
-        raise CannotRunError(f"{programs[0].name!r} cannot run: {why}")
     return programs[0]
+
+
+def can_run(program: Program) -> None:
+    """Raise `CannotRunError` where a program cannot be run, with the reason."""
+    if why := getattr(program, "cannot_run", ""):  # only programs of objects tell
+        raise CannotRunError(f"{program.name!r} cannot run: {why}")
+
+
+def read_packets(pcap: str | None, mem: str | None) -> Iterator[bytes]:
+    """What a program is to be run on: the packets of a capture, or the one memory or packet."""
+    if pcap is not None and mem is not None:
+        raise click.UsageError("--pcap and --mem exclude each other")
+    if pcap is None:
+        return iter([read_memory(mem)])
+    from drybpf.packets import read_capture  # noqa: PLC0415 (only for captures)
+
+    return (packet.data for packet in read_capture(pcap))
 
 
 def write_file(path: str, data: bytes, *sources: str) -> None:

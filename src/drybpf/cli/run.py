@@ -12,6 +12,7 @@ from drybpf.cli.output import clean, table
 
 if TYPE_CHECKING:
     from drybpf.cli.tally import Tally
+    from drybpf.objects import Object, ProgramType
     from drybpf.packets import Capture
     from drybpf.program import Program
 
@@ -27,6 +28,13 @@ BUDGET = click.IntRange(0, (1 << 63) - 1)
 @click.option("--out", help="Write the packets that passed, as the program left them.")
 @engine_option
 @click.option("--budget", type=BUDGET, help="Instructions that a run may execute.")
+@click.option(
+    "--map", "maps", multiple=True, help="Fill a map: NAME=KEY:VALUE,… or NAME=FILE.json."
+)
+@click.option("--set", "variables", multiple=True, help="Set a variable: NAME=VALUE.")
+@click.option("--dump-maps", is_flag=True, help="Print what the maps hold afterwards.")
+@click.option("--type", "kind", help="Run the program as one of this type, such as xdp.")
+@click.option("--btf", help="Types that CO-RE is to fit: a file, or `kernel`.")
 @json_option
 def run(
     file: str,
@@ -36,15 +44,21 @@ def run(
     out: str | None,
     engine: str,
     budget: int | None,
+    maps: tuple[str, ...],
+    variables: tuple[str, ...],
+    dump_maps: bool,
+    kind: str | None,
+    btf: str | None,
     as_json: bool,
 ) -> int:
     """Run the program of FILE: an object, assembly text or raw bytecode.
 
-    With --pcap it prints the verdicts by packets and bytes, else the value of r0.
+    With --pcap it prints the verdicts by packets and bytes, else the value of r0.  Keys and values
+    are numbers, names of enumerations, 0x… for bytes, addresses, or JSON for structures.
     """
     from drybpf.cli.inputs import (  # noqa: PLC0415 (as elsewhere)
         read_memory,
-        read_program,
+        read_program_of,
         refuse_to_overwrite,
     )
     from drybpf.engine import check_engine  # noqa: PLC0415 (as elsewhere)
@@ -53,18 +67,62 @@ def run(
         raise click.UsageError("--pcap and --mem exclude each other")
     if out is not None and pcap is None:
         raise click.UsageError("--out goes with --pcap")
-    program = read_program(file, name)
+    program, obj = read_program_of(file, name, types=_type(kind), btf=btf)
+    if obj is None and (maps or variables or dump_maps or kind or btf):
+        raise click.UsageError("--map, --set, --dump-maps, --type and --btf go with an object")
+    dump = _prepare(obj, maps, variables, dump=dump_maps)
     program.engine = check_engine(engine)
     if budget is not None:
         program.budget = budget
     if pcap is None:
-        return _once(program, read_memory(mem), as_json=as_json)
+        return _once(program, read_memory(mem), dump, as_json=as_json)
     if out is not None:
         refuse_to_overwrite(out, file, pcap)
-    return _capture(program, pcap, out, as_json=as_json)
+    return _capture(program, pcap, out, dump, as_json=as_json)
 
 
-def _once(program: Program, memory: bytes, *, as_json: bool) -> int:
+def _type(name: str | None) -> ProgramType | None:
+    from drybpf.objects import ProgramType  # noqa: PLC0415 (as elsewhere)
+
+    if name is None:
+        return None
+    try:
+        return ProgramType[name.upper()]
+    except KeyError:
+        known = ", ".join(kind.name.lower() for kind in ProgramType)
+        raise click.UsageError(f"--type: no program type {name!r}; there are {known}") from None
+
+
+def _prepare(
+    obj: Object | None, maps: tuple[str, ...], variables: tuple[str, ...], *, dump: bool
+) -> Object | None:
+    """Fill maps and set variables; the result is the object whose maps are to be shown."""
+    if obj is None:
+        return None
+    if maps or variables:
+        from drybpf.cli.contents import fill_maps, set_variables  # noqa: PLC0415 (as elsewhere)
+
+        fill_maps(obj, maps)
+        set_variables(obj, variables)
+    return obj if dump else None
+
+
+def _maps_as_json(dump: Object | None) -> dict[str, object]:
+    if dump is None:
+        return {}
+    from drybpf.cli.contents import maps_as_json  # noqa: PLC0415 (as elsewhere)
+
+    return {"maps": maps_as_json(dump)}
+
+
+def _print_maps(dump: Object | None) -> None:
+    if dump is not None:
+        from drybpf.cli.contents import maps_as_text  # noqa: PLC0415 (as elsewhere)
+
+        click.echo(maps_as_text(dump))
+
+
+def _once(program: Program, memory: bytes, dump: Object | None, *, as_json: bool) -> int:
     result = program.run(memory)
     action = result.action.name if result.action is not None else None
     if as_json:
@@ -76,15 +134,18 @@ def _once(program: Program, memory: bytes, *, as_json: bool) -> int:
             "printed": list(result.printed),
             "instructions": result.instructions,
         }
-        click.echo(json.dumps(report))
+        click.echo(json.dumps(report | _maps_as_json(dump)))
         return 0
     for text in result.printed:
         click.echo(clean(text))
     click.echo(f"{result.value:#x}" if action is None else f"{action} ({result.value})")
+    _print_maps(dump)
     return 0
 
 
-def _capture(program: Program, pcap: str, out: str | None, *, as_json: bool) -> int:
+def _capture(
+    program: Program, pcap: str, out: str | None, dump: Object | None, *, as_json: bool
+) -> int:
     from drybpf.cli.tally import judge, write_passed  # noqa: PLC0415 (as elsewhere)
     from drybpf.packets import read_capture  # noqa: PLC0415 (as elsewhere)
 
@@ -94,9 +155,11 @@ def _capture(program: Program, pcap: str, out: str | None, *, as_json: bool) -> 
     for warning in warnings:
         click.echo(f"drybpf: {clean(pcap)}: {clean(warning)}", err=True)
     if as_json:
-        click.echo(json.dumps(_json(program, tally, warnings), indent=2))
+        report = _json(program, tally, warnings) | _maps_as_json(dump)
+        click.echo(json.dumps(report, indent=2))
     else:
         _print(tally)
+        _print_maps(dump)
     return int(bool(tally.faults))
 
 

@@ -1,7 +1,22 @@
 """Hooks: where a program is attached, and so what it is given and what its verdict means."""
 
 from drybpf.hooks.base import Hook
+from drybpf.hooks.context import ContextHook
 from drybpf.hooks.raw import FixedMetadata, Metadata, NoData, Raw
+from drybpf.hooks.skb import SkbHook, TcAction
+from drybpf.hooks.table import HOOKS
 from drybpf.hooks.xdp import Xdp, XdpAction
 
-__all__ = ["FixedMetadata", "Hook", "Metadata", "NoData", "Raw", "Xdp", "XdpAction"]
+__all__ = [
+    "HOOKS",
+    "ContextHook",
+    "FixedMetadata",
+    "Hook",
+    "Metadata",
+    "NoData",
+    "Raw",
+    "SkbHook",
+    "TcAction",
+    "Xdp",
+    "XdpAction",
+]

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from drybpf.entry import Shape
-from drybpf.memory import PACKET, PacketFrame, Region
+from drybpf.entry import NO_LAYOUT, FieldValue, Layout, Shape
+from drybpf.helpers import Helpers
+from drybpf.helpers.kernel import kernel_helpers, missing
+from drybpf.memory import CONTEXT, PACKET, PacketFrame, Region
 from drybpf.state import State
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ class Hook(ABC):
     """
 
     name = ""
+    program_type = ""  # the kernel's, such as `xdp`; empty for what is no hook of the kernel's
+    layout: Layout = NO_LAYOUT  # of the context
     shape = Shape(PACKET, "zero", "zero")
     packet_address = PACKET  # of the packet's first byte
     private_packet = False  # whether programs get a copy even of a writable buffer
 
     @abstractmethod
-    def enter(self, state: State, packet: Buffer, **fields: int) -> None:
+    def enter(self, state: State, packet: Buffer, **fields: FieldValue) -> None:
         """Map what the program is given and set its registers.
 
         `fields` are the hook's own, such as `ifindex`.  Raises `TypeError` for unknown ones.
@@ -37,6 +41,23 @@ class Hook(ABC):
         """What r0 means to the hook; None where it has no verdicts."""
         del value
         return None
+
+    def helpers(self, own: Helpers) -> Helpers:
+        """The helpers of a program here: its own, then those that the kernel has for the hook."""
+        if not self.program_type:
+            return own
+        return own.over(kernel_helpers(self.program_type), missing)
+
+    def fields(self, state: State) -> dict[str, int | tuple[int, ...]]:
+        """The context's fields by name, as a run has left them."""
+        region = state.memory.at(CONTEXT)
+        if region is None:
+            return {}
+        return {
+            name: field.unpack(region.data)
+            for name, field in self.layout.items()
+            if field.end <= region.length
+        }
 
     def map_packet(self, state: State, packet: Buffer, address: int = PACKET) -> Region:
         """Map the packet and tell the state where it is.

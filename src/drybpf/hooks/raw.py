@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from struct import pack_into
 from typing import TYPE_CHECKING
 
-from drybpf.entry import Shape
+from drybpf.entry import FieldValue, Shape
 from drybpf.hooks.base import Hook
 from drybpf.memory import CONTEXT, PACKET, SLOT_SIZE, Region
 from drybpf.state import State
@@ -20,7 +20,7 @@ class NoData(Hook):
 
     name = "no data"
 
-    def enter(self, state: State, packet: Buffer = b"", **fields: int) -> None:
+    def enter(self, state: State, packet: Buffer = b"", **fields: FieldValue) -> None:
         """Give the program nothing.  Raises `ValueError` if there is a packet."""
         del state
         _refuse(fields)
@@ -34,7 +34,7 @@ class Raw(Hook):
     name = "raw"
     shape = Shape(PACKET, "packet", "packet")
 
-    def enter(self, state: State, packet: Buffer, **fields: int) -> None:
+    def enter(self, state: State, packet: Buffer, **fields: FieldValue) -> None:
         """Map the memory."""
         _refuse(fields)
         region = self.map_packet(state, packet)
@@ -47,11 +47,13 @@ class Metadata(Hook):
     name = "metadata"
     shape = Shape(PACKET, "context", "context")
 
-    def enter(self, state: State, packet: Buffer, **fields: int) -> None:
+    def enter(self, state: State, packet: Buffer, **fields: FieldValue) -> None:
         """Map the packet alone; the buffer is mapped by `enter_with`."""
         self.enter_with(state, packet, b"", **fields)
 
-    def enter_with(self, state: State, packet: Buffer, metadata: Buffer, **fields: int) -> None:
+    def enter_with(
+        self, state: State, packet: Buffer, metadata: Buffer, **fields: FieldValue
+    ) -> None:
         """Map the packet and the metadata buffer."""
         _refuse(fields)
         self.map_packet(state, packet)
@@ -88,7 +90,7 @@ class FixedMetadata(Metadata):
         pointers = (self.data_offset, 8), (self.data_end_offset, 8)
         return Shape(PACKET, "context", "context", pointers=pointers)
 
-    def enter(self, state: State, packet: Buffer, **fields: int) -> None:
+    def enter(self, state: State, packet: Buffer, **fields: FieldValue) -> None:
         """Map the packet and a fresh buffer with its two pointers."""
         buffer = bytearray(max(self.data_offset, self.data_end_offset) + 8)
         length = memoryview(packet).nbytes
@@ -97,6 +99,6 @@ class FixedMetadata(Metadata):
         self.enter_with(state, packet, buffer, **fields)
 
 
-def _refuse(fields: dict[str, int]) -> None:
+def _refuse(fields: dict[str, FieldValue]) -> None:
     if fields:
         raise TypeError(f"this program has no {', '.join(sorted(fields))}")

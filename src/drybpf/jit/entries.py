@@ -235,7 +235,7 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
         + _RUN
         + _REPEAT
     )
-    if shape.context is not None or shape.r1 != "context":
+    if shape.plain:
         text += _CALL
     for name in ("CONTEXT_SETUP", "REGION_SETUP", "COPY"):
         text = text.replace("{" + name + "}", str(values[name]))

@@ -39,7 +39,9 @@ class NativeContext(Context):
 class Exchange:
     """The words of one run, and all that they point at."""
 
-    def __init__(self, state: State, helpers: Sequence[int], *, moving: bool = False) -> None:
+    def __init__(
+        self, state: State, helpers: Sequence[int | None], *, moving: bool = False
+    ) -> None:
         """Make the words of a run; `moving` is for code that lets the packet's ends move."""
         self.state, self._moving = state, moving
         self.outer = list(state.frames)  # of the callers of the function that is entered
@@ -84,11 +86,11 @@ class Exchange:
             words[layout.PACKET] = host_address(frame.buffer)
             words[layout.LOW], words[layout.BEGIN], words[layout.HIGH] = frame.start, begin, end
 
-    def _prepare_helpers(self, numbers: Sequence[int]) -> None:
+    def _prepare_helpers(self, numbers: Sequence[int | None]) -> None:
         state, words = self.state, self.words
         table, kept = helper_table(
-            [state.helpers.get(number) for number in numbers],
-            [NativeContext(state, number, words) for number in numbers],
+            [None if number is None else state.helpers.get(number) for number in numbers],
+            [None if number is None else NativeContext(state, number, words) for number in numbers],
         )
         words[layout.HELPERS] = ctypes.addressof(table)
         self._keep += [table, kept]

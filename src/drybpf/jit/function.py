@@ -24,6 +24,7 @@ from drybpf.isa.semantics import (
 )
 from drybpf.jit import layout
 from drybpf.jit.copies import BARRIER, Copies
+from drybpf.jit.counting import Counters, Counting
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
 from drybpf.jit.surroundings import NOWHERE, Surroundings
@@ -52,12 +53,13 @@ Emitter = Callable[["FunctionText", int, Instruction], None]
 class Lowering:
     """How a helper of the kernel's is compiled.
 
-    `pointers` are the registers that it takes addresses in.  `emit` gives r0, or None where this
-    call is none that it can do.
+    `applies` says whether compiled code can do the call at a slot, `emit` gives its r0; `pointers`
+    are the registers that it takes addresses in.
     """
 
     pointers: tuple[int, ...]
-    emit: Callable[[FunctionText, int], Value | None]
+    emit: Callable[[FunctionText, int], Value]
+    applies: Callable[[FunctionText, int], bool] = lambda _f, _pc: True
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,7 @@ class Options:
     protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
     tail: bool = False  # whether it is entered by a tail call
     numbered: bool = False  # whether several programs may take part in a run
-    lowered: Mapping[int, Lowering] = field(
-        default_factory=dict
-    )  # helpers with a form of their own
+    lowered: Mapping[int, Lowering] = field(default_factory=dict)  # helpers by number
     paranoid: bool = False  # whether what guards stand for is checked all the same
     batch: bool = False  # whether it is inlined into a loop over packets
 
@@ -97,12 +97,14 @@ class FunctionText(Text):
         emitters: Mapping[str, Emitter],
         natives: Mapping[int, Function[...]],
         begin: tuple[Value, Value] | int | None = None,
+        counters: Counters | None = None,
     ) -> None:
         """Prepare; `helpers` maps helper numbers to their places in the run's table.
 
         `natives` are the helpers in restricted Python, by number.  With a `begin` this is the way
         into the module, `@enter`: the program begins with those values of r1 and r2, or goes on at
-        that slot with the registers in the run's memory.
+        that slot with the registers in the run's memory.  With `counters` it counts the edges of
+        its flow graph.
         """
         super().__init__()
         self.code, self.entry, self.options, self.helpers = code, entry, options, helpers
@@ -114,6 +116,7 @@ class FunctionText(Text):
         self.blocks = self._find_blocks()
         self.block = entry  # the current one
         self.copies = Copies(self)
+        self.counting = Counting(self, counters)
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.ways_out: dict[str, None] = {}  # the functions that hand the run over
@@ -155,13 +158,21 @@ class FunctionText(Text):
         row = instruction.row if instruction else None
         if row is None or instruction is None:
             return False
-        if row.semantics == "call_helper" and instruction.imm & M32 in self.options.lowered:
-            lowering = self.options.lowered[instruction.imm & M32]
+        lowering = self.lowering(pc, instruction)
+        if lowering is not None:
             guesses = [self.guesses[pc][register] for register in lowering.pointers]
-            return not all(isinstance(guess, Pointer) for guess in guesses)
+            known = all(isinstance(guess, Pointer) for guess in guesses)
+            return not known or pc in self.options.lookups
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives
         return bool(_ACCESSES.get(row.semantics)) and self.region(pc, instruction) is None
+
+    def lowering(self, pc: int, instruction: Instruction) -> Lowering | None:
+        """The form that a helper's call has here, where it has one."""
+        if instruction.row is None or instruction.row.semantics != "call_helper":
+            return None
+        found = self.options.lowered.get(instruction.imm & M32)
+        return found if found is not None and found.applies(self, pc) else None
 
     def region(self, pc: int, instruction: Instruction) -> int | None:
         """The region that an access is guessed to lie in."""
@@ -179,6 +190,7 @@ class FunctionText(Text):
         self.lines.append(self._head())
         self.label("entry")
         self._emit_prologue()
+        self.counting.begin()
         prologue = len(self.lines)
         self.copies.begin(self.entry if self.start is None else self.start)
         for copy in self.copies:
@@ -306,6 +318,7 @@ class FunctionText(Text):
         self.label(self.copies.label(first))
         if self.copies.is_plain(first):
             self.line(BARRIER)
+        self.counting.block(first)
         self.cache, self.dirty = {}, set()
         self.block, pcs = first, self.blocks[first]
         self.refund = self.code.fuel.get(first, 0)
@@ -350,7 +363,8 @@ class FunctionText(Text):
 
     def to(self, target: int) -> str:
         """The label that control goes to from the current block, on its way to a slot."""
-        return self.copies.to(self.block, target)
+        label = self.copies.to(self.block, target)
+        return self.counting.way(self.block, target, label)
 
     # Registers
 
@@ -409,6 +423,7 @@ class FunctionText(Text):
                 f"call void @llvm.memcpy.p0.p0.i64(ptr align 8 %home, ptr align 8 %frame, "
                 f"i64 {FRAME_SIZE}, i1 false)"
             )
+        self.counting.write()
         values = ", ".join(f"i64 {value}" for value in (fuel, *registers, "%top"))
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
         self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")

@@ -42,10 +42,10 @@ CONSUMED    = 24 * 8  # and taken out
 LOST        = 25 * 8  # records that found no room
 HASHES      = 26 * 8  # of a Bloom filter
 RECORDS     = 27 * 8  # offset of a ring's record headers, one for each 8 bytes of data
-LENGTHS     = 28 * 8  # offset of the numbers of prefixes of each length, 4 bytes each
-USED        = 29 * 8  # offset of the set of prefix lengths in use, a bit each
-FILTERS     = 30 * 8  # offset of the sets of lengths that occur below one beginning of a prefix
-STALE       = 31 * 8  # prefixes deleted since those sets were made
+NODES       = 28 * 8  # offset of the nodes of a trie
+LAST_NODE   = 29 * 8  # the highest number that a node can have
+FRESH_NODE  = 30 * 8  # how many nodes were ever used besides the root
+FREE_BLOCKS = 32 * 8  # the first free block of nodes of each class
 
 VTABLE      = 64 * 8  # addresses of native code, in the order of OPERATIONS; 0 where not attached
 # fmt: on
@@ -73,6 +73,7 @@ LOOKUP, UPDATE, DELETE, PUSH, POP, PEEK, RESERVE, SUBMIT, DISCARD, OUTPUT = rang
     VTABLE, VTABLE + 8 * 10, 8
 )
 
+FREE_CLASSES = 7  # blocks of 1, 2, 4, … 64 nodes
 HEADER = 4096  # bytes before the first area
 LINK = 16  # bytes of an entry's links
 NOTHING = (1 << 64) - 1

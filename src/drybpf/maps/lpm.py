@@ -14,12 +14,13 @@ from ipaddress import (
 from typing import Any
 
 from drybpf.maps import layout
-from drybpf.maps.algorithms.lpm import FILTER_SIZE
+from drybpf.maps.algorithms.trie import NODE
 from drybpf.maps.definition import MapType
 from drybpf.maps.keyed import KeyedMap
 from drybpf.maps.storage import Areas
 
 MAX_DATA = 256  # bytes behind the length
+MAX_NODES = 1 << 27
 
 _ADDRESSES = IPv4Address, IPv6Address
 _NETWORKS = IPv4Network, IPv6Network
@@ -46,12 +47,11 @@ class LpmMap(KeyedMap):
 
     def _lay_out(self, areas: Areas) -> dict[int, int]:
         words = super()._lay_out(areas)
-        lengths = (self.definition.key_size - 4) * 8 + 1
-        return words | {
-            layout.LENGTHS: areas.add(4 * lengths),
-            layout.USED: areas.add(8 * (lengths + 63 >> 6)),
-            layout.FILTERS: areas.add(FILTER_SIZE),
-        }
+        data = self.definition.key_size - 4
+        # As many nodes as if no two prefixes shared one, and twice that for blocks not full.
+        nodes = 2 * words[layout.CAPACITY] * (data * 8 // 6 + 2)
+        nodes = min(nodes, MAX_NODES)
+        return words | {layout.NODES: areas.add((nodes + 2) * NODE), layout.LAST_NODE: nodes + 1}
 
     def prefixes(self) -> list[Any]:
         """The prefixes as networks of `ipaddress`, in order; only where the data has 4 or 16 bytes.

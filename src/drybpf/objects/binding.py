@@ -11,23 +11,11 @@ from drybpf.isa.instruction import SLOT_SIZE
 from drybpf.isa.table import CALL, LDDW, ROWS
 from drybpf.memory import HANDLES
 from drybpf.objects.linker import LinkedProgram
-from drybpf.objects.private_helpers import PrivateHelpers
+from drybpf.objects.obstacles import Faults, Obstacle
 from drybpf.objects.references import Reference
 
 _SLOT = struct.Struct("<BBhi")
 _MAP_BY_FD = next(row.pick[1] for row in ROWS if row.semantics == "lddw_map_by_fd" and row.pick)
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """A reference that cannot be resolved: the instruction's slot, and what to do about it."""
-
-    pc: int
-    reason: str
-
-    def __str__(self) -> str:
-        """`insn 3 refers to …`."""
-        return f"insn {self.pc} {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -56,9 +44,7 @@ class Number:
 Found = Value | Number | str  # a str says why there is nothing
 
 
-def bind(
-    linked: LinkedProgram, resolve: Callable[[Reference], Found], private: PrivateHelpers
-) -> Bound:
+def bind(linked: LinkedProgram, resolve: Callable[[Reference], Found], faults: Faults) -> Bound:
     """Resolve a program's references.
 
     An instruction that refers to what there is not becomes a call that faults, so that the rest
@@ -79,13 +65,15 @@ def bind(
             _call(code, pc, found.number)
         else:
             obstacles.append(Obstacle(pc, found))
-            number = private.obstacle(found)
-            for slot in range(pc, pc + (2 if code[pc * SLOT_SIZE] == LDDW else 1)):
-                _call(code, slot, number)
+    obstacles += [Obstacle(pc, reason) for pc, reason in linked.broken.items()]
+    for obstacle in obstacles:
+        width = 2 if code[obstacle.pc * SLOT_SIZE] == LDDW else 1
+        for slot in range(obstacle.pc, obstacle.pc + width):
+            _call(code, slot, faults.number(obstacle.reason))
     bound = Code(
         code, name=linked.name, functions=linked.functions, lines=linked.lines, references=values
     )
-    return Bound(bound, tuple(obstacles))
+    return Bound(bound, tuple(sorted(obstacles, key=lambda obstacle: obstacle.pc)))
 
 
 def _load(code: bytearray, pc: int, found: Value) -> None:

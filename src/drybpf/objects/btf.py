@@ -49,6 +49,18 @@ class Btf:
         """The ids of the types of that name, of any kind."""
         return self._by_name.get(name, ())
 
+    def essentially_named(self, name: str) -> tuple[int, ...]:
+        """The ids of the types of that name but for a flavour (`name___old`)."""
+        return self._by_essential_name.get(name, ())
+
+    @cached_property
+    def _by_essential_name(self) -> Mapping[str, tuple[int, ...]]:
+        names: dict[str, tuple[int, ...]] = {}
+        for name, ids in self._by_name.items():
+            plain = without_flavour(name)
+            names[plain] = names.get(plain, ()) + ids
+        return MappingProxyType(names)
+
     def resolve(self, type_id: int) -> t.BtfType:
         """The type behind typedefs and modifiers; raises `ObjectError` where they form a ring."""
         for _ in self.types:
@@ -79,6 +91,12 @@ class Btf:
                 case _:
                     break
         raise ObjectError(f".BTF: type {type_id} ({found.name or 'unnamed'}) has no size")
+
+
+def without_flavour(name: str) -> str:
+    """A name without what CO-RE does not compare: `task_struct___old` is `task_struct`."""
+    head, flavour, tail = name.rpartition("___")
+    return head if flavour and head and tail else name
 
 
 def read_btf(data: bytes | memoryview) -> Btf:

@@ -49,6 +49,10 @@ class Integer:
     size: int
     signed: bool = False
 
+    def __str__(self) -> str:
+        """`u32`, `s8`."""
+        return f"{'s' if self.signed else 'u'}{8 * self.size}"
+
     def unpack(self, data: bytes) -> int:
         """The number."""
         return int.from_bytes(data, "little", signed=self.signed)
@@ -71,6 +75,10 @@ class Boolean:
     """A `bool`: any byte but zeros is true."""
 
     size: int = 1
+
+    def __str__(self) -> str:
+        """`bool`."""
+        return "bool"
 
     def unpack(self, data: bytes) -> bool:
         """Whether it is true."""
@@ -113,10 +121,15 @@ class EnumValue(int):
 class Enumeration:
     """An enumeration; packs numbers and the names of values."""
 
+    name: str
     size: int
     signed: bool
     values: Mapping[str, int]
     names: Mapping[int, str]
+
+    def __str__(self) -> str:
+        """`enum colour`."""
+        return f"enum {self.name}".strip()
 
     def unpack(self, data: bytes) -> EnumValue:
         """The value, with its name where it has one."""
@@ -138,6 +151,10 @@ class Floating:
     """A floating-point number of 2, 4 or 8 bytes."""
 
     size: int
+
+    def __str__(self) -> str:
+        """`f64`."""
+        return f"f{8 * self.size}"
 
     def unpack(self, data: bytes) -> float:
         """The number."""
@@ -163,6 +180,10 @@ class Text:
 
     size: int
 
+    def __str__(self) -> str:
+        """`char[16]`."""
+        return f"char[{self.size}]"
+
     def unpack(self, data: bytes) -> str:
         """The text without the NULs at its end."""
         return data.rstrip(b"\0").decode(errors="surrogateescape")
@@ -186,6 +207,10 @@ class Octets:
 
     size: int
 
+    def __str__(self) -> str:
+        """`u8[6]`."""
+        return f"u8[{self.size}]"
+
     def unpack(self, data: bytes) -> bytes:
         """The bytes."""
         return bytes(data)
@@ -204,6 +229,11 @@ class Repeated:
 
     element: Codec
     count: int
+
+    def __str__(self) -> str:
+        """`u16[2][3]`: the outer dimension first, as in C."""
+        base, bracket, dimensions = str(self.element).partition("[")
+        return f"{base}[{self.count}]{bracket}{dimensions}"
 
     @property
     def size(self) -> int:
@@ -276,9 +306,8 @@ class Structure:
     fields: Mapping[str, Field] = field(repr=False)
     union: bool = False
 
-    @property
-    def title(self) -> str:
-        """`struct flow`, for messages."""
+    def __str__(self) -> str:
+        """`struct flow`."""
         return f"{'union' if self.union else 'struct'} {self.name}".strip()
 
     def unpack(self, data: bytes) -> Record:
@@ -301,7 +330,7 @@ class Structure:
             return self.change(bytes(self.size), value)
         elements = _elements(value)
         if len(elements) != len(self.fields):
-            raise ValueError(f"{self.title} has {len(self.fields)} fields, not {len(elements)}")
+            raise ValueError(f"{self} has {len(self.fields)} fields, not {len(elements)}")
         return self.change(bytes(self.size), dict(zip(self.fields, elements, strict=True)))
 
     def change(self, data: bytes, changes: Mapping[str, object]) -> bytes:
@@ -311,7 +340,7 @@ class Structure:
             known = self.fields.get(name)
             if known is None:
                 there = ", ".join(self.fields)
-                raise TypeError(f"{self.title} has no field {name!r}; it has {there}")
+                raise TypeError(f"{self} has no field {name!r}; it has {there}")
             try:
                 known.write(changed, value)
             except (TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any
 
+from drybpf.maps.codec import Codec
 from drybpf.memory import Region
 from drybpf.objects.variables import DataSource, Variable
 from drybpf.space import Space
@@ -176,6 +177,10 @@ class Data(MutableMapping[str, Any]):
     def __dir__(self) -> Iterable[str]:
         """Let a shell complete the names."""
         return [*super().__dir__(), *self._homes]
+
+    def codec(self, name: str) -> Codec:
+        """How a variable is shown."""
+        return self._home(name).source.variables[name].codec
 
     def reset(self) -> None:
         """Bring every section back to its first content, but for frozen ones."""

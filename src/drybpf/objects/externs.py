@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from drybpf.objects.typed import Types
 
 KCONFIG, KSYMS = ".kconfig", ".ksyms"
-LINUX_VERSION = (6, 12, 0)
-# What programs find where `kconfig` does not say otherwise: a recent x86-64 kernel.
+LINUX_VERSION = (6, 18, 0)  # the kernel that `helpers.table` describes
+# What programs find where `kconfig` does not say otherwise: a usual x86-64 kernel.
 DEFAULTS: Mapping[str, object] = {
     "LINUX_KERNEL_VERSION": LINUX_VERSION[0] << 16 | LINUX_VERSION[1] << 8 | LINUX_VERSION[2],
     "LINUX_HAS_BPF_COOKIE": 1,
@@ -24,9 +24,6 @@ DEFAULTS: Mapping[str, object] = {
     "CONFIG_BPF": "y",
     "CONFIG_BPF_SYSCALL": "y",
     "CONFIG_BPF_JIT": "y",
-    "CONFIG_HZ": 1000,
-    "CONFIG_HZ_1000": "y",
-    "CONFIG_NR_CPUS": 64,
     "CONFIG_SMP": "y",
     "CONFIG_NET": "y",
     "CONFIG_INET": "y",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from drybpf.code import SourceLine
 from drybpf.isa.instruction import SLOT_SIZE
 from drybpf.isa.table import LDDW
 from drybpf.objects.btf_ext import BtfExt
+from drybpf.objects.core import Corrections
 from drybpf.objects.functions import Function
 from drybpf.objects.references import NAMES_CODE, Reference, References
 from drybpf.objects.sections import ProgramType
@@ -23,7 +24,8 @@ class LinkedProgram:
     """A program's whole code; the mappings are by slot in it.
 
     `functions` names each function at its first slot, `lines` has the source where a new place
-    begins, `unresolved` what the code refers to outside itself and what is still to be filled in.
+    begins, `unresolved` what the code refers to outside itself and what is still to be filled in,
+    `broken` why an instruction cannot be made to fit the types of the kernel that was asked for.
     """
 
     name: str
@@ -33,6 +35,7 @@ class LinkedProgram:
     functions: Mapping[int, str]
     lines: Mapping[int, SourceLine]
     unresolved: Mapping[int, Reference]
+    broken: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def unsupported(self) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ class LinkedProgram:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle plain dictionaries: views of them cannot be pickled."""
-        views = dict(self.functions), dict(self.lines), dict(self.unresolved)
+        views = dict(self.functions), dict(self.lines), dict(self.unresolved), dict(self.broken)
         return _rebuild, (self.name, self.section, self.type, self.bytecode, *views)
 
 
@@ -56,9 +59,18 @@ def _rebuild(
     functions: dict[int, str],
     lines: dict[int, SourceLine],
     unresolved: dict[int, Reference],
+    broken: dict[int, str],
 ) -> LinkedProgram:
-    views = MappingProxyType(functions), MappingProxyType(lines), MappingProxyType(unresolved)
-    return LinkedProgram(name, section, program_type, bytecode, *views)
+    return LinkedProgram(
+        name,
+        section,
+        program_type,
+        bytecode,
+        MappingProxyType(functions),
+        MappingProxyType(lines),
+        MappingProxyType(unresolved),
+        MappingProxyType(broken),
+    )
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,7 @@ class Module:
     functions: Sequence[Function]
     references: Sequence[References]
     ext: BtfExt
+    corrections: Sequence[Corrections]
 
     def link(self, entry: int, name: str, program_type: ProgramType) -> LinkedProgram:
         """Link the program that begins with the function at index `entry`.
@@ -78,9 +91,16 @@ class Module:
         code = bytearray()
         lines: dict[int, SourceLine] = {}
         unresolved: dict[int, Reference] = {}
+        broken: dict[int, str] = {}
         for index, start in starts.items():
             function, references = self.functions[index], self.references[index]
             code += function.bytecode
+            corrections = self.corrections[index]
+            for slot, changed in corrections.changes.items():
+                place = (start + slot) * SLOT_SIZE
+                code[place : place + len(changed)] = changed
+            for slot, reason in corrections.broken.items():
+                broken[start + slot] = reason
             for slot, target in references.functions.items():
                 _point(code, start + slot, starts[target])
             for slot, reference in references.outside.items():
@@ -98,6 +118,7 @@ class Module:
             functions=MappingProxyType({**names, 0: name}),
             lines=MappingProxyType(lines),
             unresolved=MappingProxyType(unresolved),
+            broken=MappingProxyType(broken),
         )
 
     def _layout(self, entry: int) -> dict[int, int]:

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,6 +14,8 @@ from drybpf.errors import ObjectError
 from drybpf.objects.btf import Btf, read_btf
 from drybpf.objects.btf_ext import NO_BTF_EXT, read_btf_ext
 from drybpf.objects.btf_maps import btf_maps
+from drybpf.objects.core import corrections
+from drybpf.objects.customs import types_by_custom
 from drybpf.objects.elf import ElfFile, read_elf
 from drybpf.objects.externs import KernelOption, kernel_options
 from drybpf.objects.functions import Function, entry_functions, find_functions
@@ -21,13 +24,15 @@ from drybpf.objects.linker import LinkedProgram, Module
 from drybpf.objects.map_sources import MapSource
 from drybpf.objects.namespace import Namespace
 from drybpf.objects.references import find_references
-from drybpf.objects.sections import ProgramType, program_type
+from drybpf.objects.sections import ProgramType
 from drybpf.objects.tail_calls import Filling, fillings
 from drybpf.objects.typed import Types
 from drybpf.objects.variables import DataSource, data_sources
 
 LARGEST_FILE = 1 << 26  # bytes
+RUNNING_KERNEL = Path("/sys/kernel/btf/vmlinux")
 
+BtfSource = str | os.PathLike[str] | bytes | bytearray | memoryview | Btf | None
 ProgramTypes = ProgramType | Mapping[str, ProgramType] | None
 
 
@@ -56,13 +61,18 @@ class ObjectFile:
 
 
 def read_object(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, types: ProgramTypes = None
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    types: ProgramTypes = None,
+    btf: BtfSource = None,
 ) -> ObjectFile:
     """Read an object file from its path or its bytes.
 
     `types` overrides the program types that the section names stand for: one type for all
-    programs, or types by the names of programs or sections.  Raises `ObjectError` where the file
-    cannot be read or is malformed, `ValueError` for a name in `types` that is not there.
+    programs, or types by the names of programs or sections.  `btf` are the types that CO-RE makes
+    the programs fit: a file, its bytes, or `"kernel"` for those of the running kernel; None are
+    the object's own.  Raises `ObjectError` where the file cannot be read or is malformed,
+    `ValueError` for a name in `types` that is not there.
 
     A program that refers to what is not supported loads; its `unsupported` names these things.
     """
@@ -74,24 +84,25 @@ def read_object(
         name, data = path.stem, read_file(path)
     elf = read_elf(data)
     btf_section, ext_section = elf.section(".BTF"), elf.section(".BTF.ext")
-    btf = read_btf(btf_section.data) if btf_section else None
-    ext = read_btf_ext(ext_section.data, btf) if ext_section and btf else NO_BTF_EXT
+    own = read_btf(btf_section.data) if btf_section else None
+    ext = read_btf_ext(ext_section.data, own) if ext_section and own else NO_BTF_EXT
     functions = find_functions(elf)
-    module = Module(functions, find_references(elf, functions), ext)
+    corrected = corrections(functions, ext.accesses, own, target_btf(btf))
+    module = Module(functions, find_references(elf, functions), ext, corrected)
     sections, programs = _programs(module, types)
-    known = Types(btf) if btf else None
-    maps = (*legacy_maps(elf, btf, known), *btf_maps(elf, btf, known, functions))
+    known = Types(own) if own else None
+    maps = (*legacy_maps(elf, own, known), *btf_maps(elf, own, known, functions))
     return ObjectFile(
         name=name,
         programs=programs,
         license=_license(elf),
-        btf=btf,
+        btf=own,
         elf=elf,
         module=module,
         maps=_by_name(maps),
-        data=data_sources(elf, btf, known),
-        options=kernel_options(btf, known),
-        filling=fillings(maps, sections, btf),
+        data=data_sources(elf, own, known),
+        options=kernel_options(own, known),
+        filling=fillings(maps, sections, own),
     )
 
 
@@ -102,6 +113,31 @@ def _by_name(maps: Iterable[MapSource]) -> Mapping[str, MapSource]:
             raise ObjectError(f"two maps are called {source.name!r}")
         found[source.name] = source
     return MappingProxyType(found)
+
+
+def target_btf(source: BtfSource) -> Btf | None:
+    """The types to fit; raises `ObjectError` where there are none to be read."""
+    if source is None or isinstance(source, Btf):
+        return source
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _types_in(bytes(source), "the BTF")
+    path = RUNNING_KERNEL if source == "kernel" else Path(source)
+    return _types_of_file(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=4)
+def _types_of_file(path: Path, _changed: int) -> Btf:
+    return _types_in(read_file(path), str(path))
+
+
+def _types_in(data: bytes, name: str) -> Btf:
+    """The types of a file of BTF alone, or of an ELF file."""
+    if not data.startswith(b"\x7fELF"):
+        return read_btf(data)
+    section = read_elf(data).section(".BTF")
+    if section is None:
+        raise ObjectError(f"{name!r} has no section .BTF")
+    return read_btf(section.data)
 
 
 def read_file(path: Path) -> bytes:
@@ -151,8 +187,9 @@ def _overrides(entries: Mapping[str, Function], types: ProgramTypes) -> Mapping[
     for name in asked:
         if name not in sections and name not in sections.values():
             raise ValueError(f"types: no program or section of one is called {name!r}")
+    usual = types_by_custom(list(entries.values()))
     return {
-        name: asked.get(name, asked.get(section, program_type(section)))
+        name: asked.get(name, asked.get(section, usual[section]))
         for name, section in sections.items()
     }
 

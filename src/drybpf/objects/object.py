@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from drybpf.errors import BpfError, ObjectError
 from drybpf.helpers import Helpers
+from drybpf.helpers.kernel import kernel_helpers
 from drybpf.host import Host
 from drybpf.maps import Map, MapDefinition
 from drybpf.objects.binding import bind
 from drybpf.objects.data import Data, Section
 from drybpf.objects.externs import KCONFIG
-from drybpf.objects.loader import ObjectFile, ProgramTypes, read_object
+from drybpf.objects.loader import BtfSource, ObjectFile, ProgramTypes, read_object
 from drybpf.objects.map_sources import MapSource
+from drybpf.objects.memory_functions import MEMORY_FUNCTIONS
 from drybpf.objects.namespace import Namespace
+from drybpf.objects.obstacles import Faults
 from drybpf.objects.options import option_source
-from drybpf.objects.private_helpers import PrivateHelpers
 from drybpf.objects.programs import ObjectProgram
 from drybpf.objects.resolver import Resolver
 from drybpf.space import Space
@@ -49,12 +51,14 @@ class Object:
     ) -> None:
         """Place the data of a file, make its maps; a program is linked when it is asked for."""
         self.file = file
-        self.helpers = helpers if helpers is not None else Helpers()
+        self.helpers = Helpers(parent=helpers)
+        for name, function in {**MEMORY_FUNCTIONS, **(kfuncs or {})}.items():
+            self.helpers.register(name, function)
         self.host = host or Host()
         self.space = space or _space_of(maps or {}) or Space()
-        self._private = PrivateHelpers(self.helpers)
+        self._faults = Faults(self.helpers)
         self._filled = False
-        options, unknown = option_source(file.options, kconfig or {})
+        options, unknown = option_source(file.options, kconfig or {}, self.host)
         sources = [*file.data, *([options] if options.size else [])]
         self._sections = {source.section: Section(source, self.space) for source in sources}
         self.data = Data(self._sections.values())
@@ -63,6 +67,7 @@ class Object:
                 there = ", ".join(file.maps) or "none"
                 raise ValueError(f"maps: the object has no map {name!r}; it has {there}")
         self._failed: dict[str, str] = {}
+        self._null: dict[str, str] = {}  # pointers in data sections that cannot be given
         self._maps: dict[str, Map] = {}
         for source in file.maps.values():
             found = self._map(source, maps or {})
@@ -71,7 +76,7 @@ class Object:
             else:
                 self._maps[source.name] = found
         self.maps: Namespace[Map] = Namespace(self._maps, self._filled_map, "map")
-        self._resolver = self._resolve(unknown, kfuncs or {})
+        self._resolver = self._resolve(unknown)
         self.programs: Namespace[ObjectProgram] = Namespace(file.programs, self._bind, "program")
 
     @property
@@ -93,6 +98,7 @@ class Object:
     def unsupported(self) -> tuple[str, ...]:
         """What is not supported, a sentence each, the program's name before what is only its."""
         maps = [f"map {name!r}: {why}" for name, why in self._failed.items()]
+        maps += [f"{place} {why}" for place, why in self._null.items()]
         programs = [
             f"{name}: {obstacle}"
             for name, program in self.programs.items()
@@ -126,16 +132,13 @@ class Object:
                 raise ObjectError(f"the pinned map {definition.name!r} {why}")
             return pinned
         try:
-            created = Map.create(definition, cpus=getattr(self.host, "cpus", 1))
+            created: Map = Map.create(definition, cpus=self.host.cpus)
         except (ValueError, BpfError) as error:
             return str(error)
         self.space.add_map(created)
         return created
 
-    def _resolve(self, unknown: frozenset[str], kfuncs: Mapping[str, Helper]) -> Resolver:
-        for name, function in kfuncs.items():
-            if not callable(function):
-                raise TypeError(f"kfuncs: {name!r} is {type(function).__name__}, not callable")
+    def _resolve(self, unknown: frozenset[str]) -> Resolver:
         places: dict[tuple[int, int], int | str] = {
             (source.section, source.offset): (
                 self._failed[name] if name in self._failed else self._maps[name].handle
@@ -144,15 +147,21 @@ class Object:
         }
         section = self.data.sections.get(KCONFIG)
         options = section.addresses if section else {}
-        resolver = Resolver(self._sections, places, options, unknown, kfuncs, self._private)
+        symbols = {name: address for address, name in self.host.symbols.items()}
+        functions = self.helpers.over(kernel_helpers())
+        resolver = Resolver(self._sections, places, options, unknown, symbols, functions)
         for data in self._sections.values():
             for pointer in data.source.pointers:
-                data.put(pointer.offset, resolver.pointer(pointer).to_bytes(8, "little"))
+                value = resolver.pointer(pointer)
+                if isinstance(value, str):
+                    self._null[f"{data.name}+{pointer.offset}"] = value
+                else:
+                    data.put(pointer.offset, value.to_bytes(8, "little"))
         return resolver
 
     def _bind(self, name: str) -> ObjectProgram:
         linked = self.file.programs[name]
-        bound = bind(linked, self._resolver, self._private)
+        bound = bind(linked, self._resolver, self._faults)
         return ObjectProgram(
             linked,
             bound,
@@ -160,6 +169,7 @@ class Object:
             host=self.host,
             space=self.space,
             prepare=self._before_run,
+            license=self.license,
         )
 
     def _before_run(self) -> None:
@@ -243,6 +253,7 @@ def load(
     maps: Mapping[str, Map] | None = None,
     kconfig: Mapping[str, object] | None = None,
     kfuncs: Mapping[str, Helper] | None = None,
+    btf: BtfSource = None,
 ) -> Object:
     """Load an object file from its path or its bytes, with its programs ready to run.
 
@@ -250,13 +261,15 @@ def load(
     programs, or types by the names of programs or sections.  `maps` are used in place of the
     object's own of these names; maps of another object go with its `space`, in which maps that
     are pinned by name are shared by themselves.  `kconfig` gives the kernel's options, `kfuncs`
-    Python functions for the kernel's by name, called as helpers are.
+    Python functions for the kernel's by name, called as helpers are.  `btf` are the types that
+    CO-RE makes the programs fit: a file, its bytes, or `"kernel"` for the running kernel's; None
+    are the object's own.
 
     Raises `ObjectError` where the file cannot be read or is malformed, `ValueError` for a name
     that is not there or a map or value that does not fit.
     """
     return Object(
-        read_object(source, types=types),
+        read_object(source, types=types, btf=btf),
         helpers=helpers,
         host=host,
         space=space,

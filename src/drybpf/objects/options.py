@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from drybpf.host import Host
 from drybpf.objects.externs import DEFAULTS, KCONFIG, KernelOption, option_bytes
 from drybpf.objects.variables import DataSource, Variable
 
@@ -11,25 +12,26 @@ _ALIGNMENT = 8
 
 
 def option_source(
-    options: tuple[KernelOption, ...], given: Mapping[str, object]
+    options: tuple[KernelOption, ...], given: Mapping[str, object], host: Host
 ) -> tuple[DataSource, frozenset[str]]:
     """The section with the options' values, and the names of those without any.
 
-    `given` goes before the defaults.  Raises `ValueError` for names that the object does not ask
-    for, `TypeError` or `ValueError` for values that do not fit.
+    `given` goes before what the host says and the defaults.  Raises `ValueError` for names that
+    the object does not ask for, `TypeError` or `ValueError` for values that do not fit.
     """
     known = {option.name for option in options}
     for name in given:
         if name not in known:
             there = ", ".join(sorted(known)) or "none"
-            raise ValueError(f"kconfig: the object does not ask for {name!r}; it asks for {there}")
+            raise ValueError(f"kconfig: no option {name!r} is asked for; {there} are")
+    values = {**DEFAULTS, "CONFIG_HZ": host.hz, f"CONFIG_HZ_{host.hz}": "y", **given}
     image = bytearray()
     variables: dict[str, Variable] = {}
     unknown: set[str] = set()
     for option in options:
         image += bytes(-len(image) % _ALIGNMENT)
         variables[option.name] = Variable(option.name, len(image), option.codec)
-        value = given.get(option.name, DEFAULTS.get(option.name))
+        value = values.get(option.name)
         if value is None:
             unknown.add(option.name)
             image += bytes(option.codec.size)

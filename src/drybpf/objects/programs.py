@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
-from drybpf import verifier
+from drybpf import hooks, verifier
 from drybpf.asm import format_instruction
 from drybpf.errors import Finding, ObjectError, VerifierError
 from drybpf.helpers import Helpers
-from drybpf.hooks import Hook, Raw, Xdp
+from drybpf.helpers.kernel import describe_missing, kernel_helpers, missing
+from drybpf.hooks import Raw
 from drybpf.host import Host
 from drybpf.objects.binding import Bound, bind
 from drybpf.objects.linker import LinkedProgram
-from drybpf.objects.private_helpers import PrivateHelpers
+from drybpf.objects.obstacles import Faults, Obstacle
 from drybpf.objects.sections import ProgramType
 from drybpf.program import Program, rebuild
 from drybpf.space import Space
@@ -21,9 +24,10 @@ from drybpf.space import Space
 HOOKS = MappingProxyType(
     {
         ProgramType.UNSPEC: Raw(),  # a section that names no type: a function on memory
-        ProgramType.XDP: Xdp(),
+        **{ProgramType[name.upper()]: hook for name, hook in hooks.HOOKS.items()},
     }
 )
+_M32 = (1 << 32) - 1
 
 
 class ObjectProgram(Program):
@@ -42,19 +46,23 @@ class ObjectProgram(Program):
         host: Host | None = None,
         space: Space | None = None,
         prepare: Callable[[], None] | None = None,
+        license: str = "",  # noqa: A002 (what the section is called)
     ) -> None:
         """Attach linked code to the hook of its type.
 
         `bound` is the same code with its references resolved; without it none is.  `prepare` is
-        called before the first run.
+        called before the first run.  `license` is the object's, for the kernel.
         """
         helpers = helpers if helpers is not None else Helpers()
         if bound is None:
-            bound = bind(linked, lambda found: f"refers to {found}", PrivateHelpers(helpers))
-        hook: Hook | None = HOOKS.get(linked.type)
+            bound = bind(linked, lambda found: f"refers to {found}", Faults(helpers))
+        hook = HOOKS.get(linked.type) or Raw()
+        if not hook.program_type:
+            helpers = helpers.over(kernel_helpers(), missing)
         super().__init__(bound.code, hook=hook, helpers=helpers, host=host, space=space)
         self.linked, self.bound = linked, bound
         self._prepare = prepare
+        self.license = license
 
     @property
     def section(self) -> str:
@@ -68,12 +76,37 @@ class ObjectProgram(Program):
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """What is not supported, a sentence each; empty where all is."""
+        """What is not supported, a sentence each; empty where all is.
+
+        Calls of functions that may be missing (weak symbols) are none.
+        """
         reasons: dict[str, int] = {}
-        for obstacle in self.bound.obstacles:
+        for obstacle in (*self.bound.obstacles, *self._missing()):
             reasons.setdefault(obstacle.reason, obstacle.pc)
-        references = (f"insn {pc} {reason}" for reason, pc in reasons.items())
-        return tuple(filter(None, (self.cannot_run, *references)))
+        places = sorted((pc, reason) for reason, pc in reasons.items())
+        return tuple(filter(None, (self.cannot_run, *(f"insn {pc} {why}" for pc, why in places))))
+
+    @cached_property
+    def calls(self) -> Mapping[int, int]:
+        """The first call of each helper and kernel function, by its number.
+
+        Calls of functions that may be missing are left out.
+        """
+        first: dict[int, int] = {}
+        others = {pc for pc, found in self.linked.unresolved.items() if found.weak}
+        others |= {obstacle.pc for obstacle in self.bound.obstacles}
+        for pc, instruction in enumerate(self.code.slots):
+            row = instruction.row if instruction else None
+            if instruction and row and row.semantics == "call_helper" and pc not in others:
+                first.setdefault(instruction.imm & _M32, pc)
+        return MappingProxyType(first)
+
+    def _missing(self) -> Iterator[Obstacle]:
+        """The calls of helpers that are not there."""
+        for number, pc in self.calls.items():
+            if number not in self.helpers:
+                why = describe_missing(number, self.hook.program_type)
+                yield Obstacle(pc, f"calls a helper that is missing: {why}")
 
     @property
     def cannot_run(self) -> str:
@@ -85,6 +118,11 @@ class ObjectProgram(Program):
             f"programs of type {name} cannot be run yet; "
             f"load(..., types=...) has it run as one of another type"
         )
+
+    def kernel_options(self) -> dict[str, Any]:
+        """See `Program`: its licence, and whether it takes packets of several pages."""
+        section = self.section.removeprefix("?")
+        return {"license": self.license, "frags": section.startswith("xdp.frags")}
 
     def verify(self, *, strict: bool = False) -> None:
         """Raise a `VerifierError` with every objection.

@@ -34,7 +34,7 @@ class Record:
         field = self._layout.fields.get(name)
         if field is None:
             known = ", ".join(self._layout.fields)
-            raise AttributeError(f"{self._layout.title} has no field {name!r}; it has {known}")
+            raise AttributeError(f"{self._layout} has no field {name!r}; it has {known}")
         return field.read(self._bytes)
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -105,7 +105,7 @@ def program_type(section: str) -> ProgramType:
     """The type that a section's name stands for; `UNSPEC` where it stands for none.
 
     A leading `?` (libbpf: do not load by itself) does not count.  Numbers such as `2/16` are
-    Cilium's tail calls, here taken as traffic control's; in its XDP objects they are XDP's.
+    Cilium's tail calls, here taken as traffic control's; see `customs` for where they are XDP's.
     """
     name = section.removeprefix("?")
     if _CILIUM_TAIL_CALL.fullmatch(name):

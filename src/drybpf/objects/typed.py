@@ -126,4 +126,4 @@ def enumeration(found: t.Enum) -> Enumeration:
     names: dict[int, str] = {}
     for name, value in found.values:
         names.setdefault(value, name)
-    return Enumeration(found.size, found.signed, dict(found.values), names)
+    return Enumeration(found.name, found.size, found.signed, dict(found.values), names)

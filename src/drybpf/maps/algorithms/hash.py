@@ -138,6 +138,7 @@ def evict(m: int, epoch: int) -> int:
         if load64(m + TAIL) != entry + 1:
             code = withdraw(m, entry)
             append(m, entry, code)
+    return 0
 
 
 @restricted

@@ -1,14 +1,6 @@
-"""Longest-prefix match: a hash table of prefixes, asked for one length after another.
+"""Longest-prefix match: a trie finds the length of the longest prefix, a hash table its entry.
 
-A key is its length in bits, 4 bytes, and data, the most significant bit of each byte first.  Only
-lengths that can match are tried, the longest first: a bit a length says which are in use at all,
-and filters which of them occur below the beginning of the data, in three tables of 64-bit sets:
-
-    first byte    256 sets   lengths 8 to 15
-    16 bits      4096 sets   lengths 16 to 31   by a hash of the bits
-    32 bits      4096 sets   lengths from 32    by a hash, as the length modulo 64
-
-A set may name too many lengths, after deletions too, never too few.
+A key is its length in bits, 4 bytes, and data, the most significant bit of each byte first.
 """
 
 from __future__ import annotations
@@ -16,57 +8,25 @@ from __future__ import annotations
 from drybpf.maps.algorithms.entries import append, give, link, take, withdraw
 from drybpf.maps.algorithms.errno import EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, EXIST, NOEXIST
 from drybpf.maps.algorithms.index import ENTRY, insert, remove
-from drybpf.maps.algorithms.words import MIX, STIR, copy, zero
+from drybpf.maps.algorithms.trie import add, forget, longest, word
+from drybpf.maps.algorithms.trie import remove as remove_prefix
+from drybpf.maps.algorithms.words import MIX, STIR, copy
 from drybpf.maps.layout import (
     CAPACITY,
     COUNT,
-    FILTERS,
     HEAD,
     INDEX,
     INDEX_MASK,
     KEY_SIZE,
     KEY_STRIDE,
     KEYS,
-    LENGTHS,
     MAX_ENTRIES,
     NOTHING,
-    STALE,
     STRIDE,
-    USED,
     VALUE_SIZE,
     VALUES,
 )
-from drybpf.native.restricted import (
-    load8,
-    load16,
-    load32,
-    load64,
-    restricted,
-    store32,
-    store64,
-)
-
-LONG, SHORT = 0, 4096 * 8  # offsets of the filters of 32 bits, of 16, and of the first byte
-FIRST = 2 * SHORT
-FILTER_SIZE = FIRST + 256 * 8
-
-
-@restricted
-def word(place: int, size: int) -> int:
-    """The first 8 bytes of some, as a little-endian number; where there are fewer, zeros follow."""
-    if size >= 8:
-        return load64(place)
-    value = 0
-    at = 0
-    if size & 4:
-        value = load32(place)
-        at = 4
-    if size & 2:
-        value = value | load16(place + at) << 8 * at
-        at += 2
-    if size & 1:
-        value = value | load8(place + at) << 8 * at
-    return value
+from drybpf.native.restricted import load32, load64, restricted
 
 
 @restricted
@@ -129,53 +89,17 @@ def find_prefix(m: int, data: int, size: int, bits: int, code: int) -> int:
 
 
 @restricted
-def set_place(m: int, start: int, bits: int) -> int:
-    """The address of the set that names a length from 8 on, for data that starts so."""
-    filters = m + load64(m + FILTERS)
-    if bits < 16:
-        return filters + FIRST + (start & 0xFF) * 8
-    if bits < 32:
-        return filters + SHORT + ((start & 0xFFFF) * MIX >> 52) * 8
-    return filters + LONG + ((start & 0xFFFF_FFFF) * MIX >> 52) * 8
-
-
-@restricted
 def search(m: int, key: int, size: int) -> int:
     """The entry of the longest prefix of a key, or NOTHING; its data has `size` bytes."""
     limit = load32(key)
     if limit > size * 8:
         return NOTHING
     data = key + 4
-    start = word(data, size)
-    long = load64(set_place(m, start, 32))
-    used = m + load64(m + USED)
-    block = limit >> 6
-    # The lengths of the block that are not above the limit.
-    within = (2 << (limit & 63)) - 1
-    while 1:
-        lengths = load64(used + block * 8) & within
-        if block:
-            lengths = lengths & long
-        elif lengths:
-            short = load64(set_place(m, start, 16)) & 0xFFFF_0000
-            first = load64(set_place(m, start, 8)) & 0xFF00
-            lengths = lengths & (long & ~0xFFFF_FFFF | short | first | 0xFF)
-        while lengths:
-            top = 0
-            rest = lengths >> 1
-            while rest:
-                rest = rest >> 1
-                top += 1
-            lengths = lengths ^ 1 << top
-            bits = block << 6 | top
-            entry = find_prefix(m, data, size, bits, prefix_hash(data, size, bits))
-            if entry != NOTHING:
-                return entry
-        if not block:
-            return NOTHING
-        block -= 1
-        within = NOTHING
-    return NOTHING
+    bits = longest(m, data, size, limit)
+    if not bits:
+        return NOTHING
+    bits -= 1
+    return find_prefix(m, data, size, bits, prefix_hash(data, size, bits))
 
 
 @restricted
@@ -205,42 +129,18 @@ def exact(m: int, key: int, cpu: int) -> int:
 
 
 @restricted
-def enlist(m: int, key: int) -> int:
-    """Let the filters name the length of a prefix."""
-    bits = load32(key)
-    if bits >= 8:
-        place = set_place(m, word(key + 4, load64(m + KEY_SIZE) - 4), bits)
-        store64(place, load64(place) | 1 << (bits & 63))
-    return 0
-
-
-@restricted
 def renew(m: int) -> int:
-    """Make the filters anew, without what was deleted."""
-    zero(m + load64(m + FILTERS), FILTER_SIZE)
-    store64(m + STALE, 0)
+    """Make the trie anew of the entries: what was scattered is together again."""
+    forget(m)
+    size = load64(m + KEY_SIZE) - 4
     at = load64(m + HEAD)
     left = load64(m + COUNT)
     while at and left:
         if at <= load64(m + CAPACITY):
-            enlist(m, m + load64(m + KEYS) + (at - 1) * load64(m + KEY_STRIDE))
+            key = m + load64(m + KEYS) + (at - 1) * load64(m + KEY_STRIDE)
+            add(m, key + 4, size, load32(key))
         at = load32(link(m, at - 1))
         left -= 1
-    return 0
-
-
-@restricted
-def count_length(m: int, bits: int, change: int) -> int:
-    """Count the prefixes of a length; the set of those in use follows."""
-    place = m + load64(m + LENGTHS) + bits * 4
-    count = load32(place) + change
-    store32(place, count)
-    block = m + load64(m + USED) + (bits >> 6) * 8
-    bit = 1 << (bits & 63)
-    if count & 0xFFFF_FFFF:
-        store64(block, load64(block) | bit)
-    else:
-        store64(block, load64(block) & ~bit)
     return 0
 
 
@@ -259,6 +159,11 @@ def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int) -> in
             return -ENOENT
         if load64(m + COUNT) >= load64(m + MAX_ENTRIES):
             return -ENOSPC
+        if not add(m, key + 4, size, bits):
+            renew(m)
+            if not add(m, key + 4, size, bits):
+                renew(m)
+                return -ENOMEM
         entry = take(m, epoch)
         if entry == NOTHING:
             return -ENOMEM
@@ -269,8 +174,6 @@ def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int) -> in
     if fresh:
         insert(m + load64(m + INDEX), load64(m + INDEX_MASK), code, entry)
         append(m, entry, code)
-        count_length(m, bits, 1)
-        enlist(m, key)
     return 0
 
 
@@ -288,10 +191,5 @@ def delete(m: int, key: int, epoch: int) -> int:
     remove(m + load64(m + INDEX), load64(m + INDEX_MASK), code, entry)
     withdraw(m, entry)
     give(m, entry, epoch)
-    count_length(m, bits, -1)
-    stale = load64(m + STALE) + 1
-    store64(m + STALE, stale)
-    # As often as it pays: making them anew costs as much as some hundred updates.
-    if stale > load64(m + COUNT) + 1024:
-        renew(m)
+    remove_prefix(m, key + 4, size, bits)
     return 0

@@ -1,0 +1,29 @@
+"""The error numbers of Linux, which helpers return negated on every platform."""
+
+EPERM = 1
+ENOENT = 2
+ESRCH = 3
+E2BIG = 7
+EAGAIN = 11
+ENOMEM = 12
+EACCES = 13
+EFAULT = 14
+EBUSY = 16
+EEXIST = 17
+ENODEV = 19
+EINVAL = 22
+ENOSPC = 28
+ERANGE = 34
+EDEADLK = 35
+ENOSYS = 38
+ENOMSG = 42
+EPROTONOSUPPORT = 93
+ENOPROTOOPT = 92
+EOPNOTSUPP = 95
+EAFNOSUPPORT = 97
+EADDRINUSE = 98
+EADDRNOTAVAIL = 99
+ENETUNREACH = 101
+ESOCKTNOSUPPORT = 94
+EMSGSIZE = 90
+ENOTSUPP = 524  # the kernel's own, which no user space has

@@ -1,0 +1,46 @@
+"""The host that programs run on, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from drybpf.host.card import Card
+from drybpf.host.clock import Clock
+from drybpf.host.memory import HostMemory
+
+
+@dataclass
+class Host:
+    """Time, randomness, identity and memory as a program sees them.
+
+    `clock` is any callable that gives nanoseconds, `random` any `random.Random`.  `cpu` is the one
+    that programs run on unless a run names another.
+    """
+
+    clock: Callable[[], int] = field(default_factory=Clock)
+    random: Random = field(default_factory=lambda: Random(0))  # noqa: S311 (repeatable by design)
+    cpu: int = 0
+    pid: int = 1
+    uid: int = 0
+    cpus: int = 4
+    hz: int = 250  # ticks of the kernel's timer a second
+    asleep: int = 0  # nanoseconds that the clock did not count
+    tai_at_boot: int = 37_000_000_000  # nanoseconds of atomic time when the clock was 0
+    numa_nodes: tuple[int, ...] = ()  # of each CPU; node 0 where it is not said
+    memory: HostMemory = field(default_factory=HostMemory)  # the kernel's and the process's
+    symbols: dict[int, str] = field(default_factory=dict)  # the kernel's functions by address
+    card: Card = field(default_factory=Card)
+
+    def numa_node(self, cpu: int) -> int:
+        """The memory node of a CPU."""
+        return self.numa_nodes[cpu] if cpu < len(self.numa_nodes) else 0
+
+    def symbol(self, address: int) -> str:
+        """The name of what lies at an address, `name+0x10`, or the address where none is known."""
+        before = [known for known in self.symbols if known <= address]
+        if not before:
+            return f"{address:#x}"
+        offset = address - max(before)
+        return self.symbols[max(before)] + (f"+{offset:#x}" if offset else "")
