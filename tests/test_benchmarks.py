@@ -32,7 +32,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("benchmarks")
     constant = f"fixed={sys.executable} -c print({{repeat}}*0+7)"
     done = _measure(
-        *("--engines", "drybpf;interpreter", "--engine", constant),
+        *("--engines", "drybpf;unchecked;interpreter", "--engine", constant),
         *("--json", str(folder / "figures.json"), "--markdown", str(folder / "page.md")),
     )
     assert done.returncode == 0, done.stderr
@@ -53,7 +53,7 @@ def test_result(name: str, engine: Engine) -> None:
 def test_every_program_ran_on_every_engine_chosen(record: dict[str, Any]) -> None:
     assert set(record["runs"]) == set(EXPECTED)
     for times in record["runs"].values():
-        assert set(times) == {"drybpf", "interpreter", "fixed"}
+        assert set(times) == {"drybpf", "unchecked", "interpreter", "fixed"}
         assert times["fixed"] == 7  # the command's own word for it
         assert all(0 < taken < math.inf for taken in times.values())
 
@@ -73,6 +73,7 @@ def test_every_topic_has_figures(record: dict[str, Any]) -> None:
     topics = {figure["topic"].split(" (")[0] for figure in record["figures"]}
     assert topics == {
         "Against the best peer",
+        "Against unchecked of this run",
         "One call from Python",
         "Batch",
         "Cold compile",
