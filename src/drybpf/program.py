@@ -112,7 +112,9 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         name, fresh = self.name or "program", cast("Callable[[object], State]", self.state)
-        found = self._runner.function(name, budget, fresh, self.helpers, self._unbind)
+        found = self._runner.function(
+            name, budget, fresh, self.helpers, self._unbind, self.host.cpu
+        )
         self._bound = True
         self.helpers.watch(self)
         meter.watch(self)
@@ -259,7 +261,9 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
             self.kernel.batch((fresh(packet) for packet in batch), verdicts)
             return verdicts
         record = on_fault == "record"
-        self._runner.batch(batch, verdicts, self.engine, budget, fresh, self.helpers, record=record)
+        self._runner.batch(
+            batch, verdicts, self.engine, budget, fresh, self.helpers, self.host.cpu, record=record
+        )
         return verdicts
 
     def state(
