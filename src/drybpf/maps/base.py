@@ -92,6 +92,7 @@ class Map:
         definition = self.definition
         self.handle = 0  # in its space
         self.space: Space | None = None
+        self._locked = bool(definition.flags & MapFlag.RDONLY)
         self._region: Region | None = None
         self._check()
         areas = Areas()
@@ -301,7 +302,7 @@ class Map:
     __copy__ = copy
 
     def _check_writable(self) -> None:
-        if self.definition.flags & MapFlag.RDONLY:
+        if self._locked:
             raise MapError(EPERM, f"{self.name} is read-only for user space")
 
     def _refuse(self, error: int, reason: str = "") -> MapError:
