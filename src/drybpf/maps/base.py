@@ -8,6 +8,7 @@ Python users call is in the classes above this one.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from errno import EINVAL, EPERM
@@ -92,6 +93,7 @@ class Map:
         definition = self.definition
         self.handle = 0  # in its space
         self.space: Space | None = None
+        self._locked = bool(definition.flags & MapFlag.RDONLY)
         self._region: Region | None = None
         self._check()
         areas = Areas()
@@ -110,7 +112,7 @@ class Map:
         self._initial: Any = None
         self._attached = False
         self._operate: Mapping[str, Callable[..., int]] = calls.interpreted(
-            self._storage, definition.type, self._warm
+            self._storage, definition.type, _teller(self)
         )
 
     # What a class says of its maps.
@@ -301,7 +303,7 @@ class Map:
     __copy__ = copy
 
     def _check_writable(self) -> None:
-        if self.definition.flags & MapFlag.RDONLY:
+        if self._locked:
             raise MapError(EPERM, f"{self.name} is read-only for user space")
 
     def _refuse(self, error: int, reason: str = "") -> MapError:
@@ -331,6 +333,18 @@ class Map:
 
     def _describe(self) -> str:
         return f"{self._storage.word(layout.COUNT)} of {self.definition.max_entries} entries"
+
+
+def _teller(made: Map) -> Callable[[], None]:
+    """Counts operations for a map without keeping it alive."""
+    reference = weakref.ref(made)
+
+    def tell() -> None:
+        alive = reference()
+        if alive is not None:
+            alive._warm()  # noqa: SLF001 (of this module)
+
+    return tell
 
 
 RUNTIME = "drybpf.maps.native"  # a module that is loaded where native code is wanted
