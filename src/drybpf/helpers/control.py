@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drybpf.helpers.arguments import callback, map_of, refuse, u32
 from drybpf.helpers.errno import E2BIG, EINVAL, ENOENT
 from drybpf.maps import MapType
@@ -67,7 +69,7 @@ def for_each_map_elem(
 
 def _visit(
     context: Context,
-    walked: object,
+    walked: Any,  # noqa: ANN401 (a map)
     entry: int,
     argument: int,
     keys: tuple[bytes, ...],
@@ -76,11 +78,11 @@ def _visit(
 ) -> int | Invoke:
     """Call for the next key that is still there; the number of calls where there is none."""
     for place in range(index, len(keys)):
-        offset = walked.lookup_element(keys[place], context.state.cpu)  # type: ignore[attr-defined]
+        offset = walked.lookup_element(keys[place], context.state.cpu)
         if offset < 0:
             continue
         start = context.memory.add("key", keys[place], writable=False).start
-        value = walked.region.start + offset  # type: ignore[attr-defined]
+        value = walked.region.start + offset
 
         def then(
             after: Context, result: int, place: int = place, start: int = start
@@ -92,7 +94,7 @@ def _visit(
                 return calls + 1
             return _visit(after, walked, entry, argument, keys, place + 1, calls + 1)
 
-        handle = walked.handle  # type: ignore[attr-defined]  # a `maps.Map`
+        handle = walked.handle
         return Invoke(entry, (handle, start, value, argument), then)
     return calls
 

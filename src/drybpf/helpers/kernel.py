@@ -47,7 +47,7 @@ class KernelTable(Mapping[int, KernelHelper]):
         self._rows = {
             row.number: row
             for row in (*ROWS.values(), *KFUNCS.values())
-            if row.module and (program_type is None or row.exists_for(program_type))
+            if row.module and (program_type is None or row.runs_for(program_type))
         }
         self._made: dict[int, KernelHelper] = {}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drybpf.helpers.arguments import map_of, u32
 from drybpf.helpers.errno import EINVAL
 from drybpf.maps import MapType
@@ -15,6 +17,8 @@ def map_lookup_elem(context: Context, handle: int, key: int, *_: int) -> int:
     """The address of a key's value, the inner map where the map holds maps, or 0."""
     asked = map_of(context, handle)
     data = context.read(key, asked.definition.key_size)
+    if asked.definition.type in _OF_MAPS:
+        return int(asked.handle_of(data))
     return _address(asked, asked.lookup_element(data, context.state.cpu))
 
 
@@ -27,11 +31,9 @@ def map_lookup_percpu_elem(context: Context, handle: int, key: int, cpu: int, *_
     return _address(asked, asked.lookup_element(data, u32(cpu)))
 
 
-def _address(asked: object, offset: int) -> int:
-    """Where a value lies, from what a look-up gave."""
-    if asked.definition.type in _OF_MAPS:  # type: ignore[attr-defined]  # a `maps.Map`
-        return max(offset, 0)
-    return 0 if offset < 0 else asked.region.start + offset  # type: ignore[attr-defined]
+def _address(asked: Any, offset: int) -> int:  # noqa: ANN401 (a map)
+    """Where a value lies, from what a look-up gave; 0 where programs cannot see it."""
+    return 0 if offset < 0 or asked.region is None else int(asked.region.start + offset)
 
 
 def map_update_elem(

@@ -12,6 +12,7 @@ from drybpf.helpers.dynptr import (
     store_dynptr,
 )
 from drybpf.helpers.errno import E2BIG, EFAULT, EINVAL, EOPNOTSUPP
+from drybpf.maps import layout
 from drybpf.records import Event
 from drybpf.state import Context
 
@@ -124,8 +125,13 @@ def _finish(context: Context, sample: int, *, submit: bool) -> None:
 def ringbuf_query(context: Context, handle: int, flags: int, *_: int) -> int:
     """What is known of a ring: 0 bytes unread, 1 its size, 2 and 3 both positions."""
     ring = map_of(context, handle)
-    unread, size, consumer, producer = ring.query()
-    return {0: unread, 1: size, 2: consumer, 3: producer}.get(flags, 0)
+    produced, consumed = (
+        int.from_bytes(ring.storage[word : word + 8], "little")
+        for word in (layout.PRODUCED, layout.CONSUMED)
+    )
+    size = ring.definition.max_entries
+    known = {0: produced - consumed, 1: size, 2: consumed, 3: produced}
+    return int(known.get(flags, 0))
 
 
 def ringbuf_reserve_dynptr(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drybpf.helpers.arguments import map_of, u32
 from drybpf.maps import MapType
 from drybpf.records import Redirect
@@ -41,7 +43,7 @@ def redirect_map(context: Context, handle: int, key: int, flags: int, *_: int) -
     allowed = _ACTIONS | (_BROADCAST | _EXCLUDE_INGRESS if kind in _DEVICES else 0)
     if flags & ~allowed:
         return _XDP_ABORTED
-    value = _slot(context, targets, u32(key))
+    value = _slot(targets, u32(key))
     if value is None and not flags & _BROADCAST:
         return flags & _ACTIONS
     name = targets.definition.name
@@ -50,7 +52,8 @@ def redirect_map(context: Context, handle: int, key: int, flags: int, *_: int) -
     return _XDP_REDIRECT
 
 
-def _slot(context: Context, targets: object, key: int) -> bytes | None:
+def _slot(targets: Any, key: int) -> bytes | None:  # noqa: ANN401 (a map)
     """What a slot of a map of devices, CPUs or sockets holds; None where it is empty."""
-    packed = key.to_bytes(4, "little")
-    offset: int = targets.find_element(packed)  # type: ignore[attr-defined]  # a `maps.Map`
+    offset: int = targets.lookup_element(key.to_bytes(4, "little"))
+    size: int = targets.definition.value_size
+    return None if offset < 0 else bytes(targets.store.buffer[offset : offset + size])

@@ -271,6 +271,11 @@ class Row:
         """Whether programs of a type, such as `xdp`, have this helper in the kernel."""
         return self.programs is None or program_type in self.programs
 
+    def runs_for(self, program_type: str) -> bool:
+        """Whether it can be run for programs of a type, since it is made for their context."""
+        family = _SAME_CONTEXT if program_type in _SAME_CONTEXT else frozenset()
+        return self.exists_for(program_type) or bool(family & (self.programs or family))
+
 
 def expand(words: str) -> frozenset[str]:
     """The program types that a list of types and groups stands for."""
@@ -286,6 +291,10 @@ def _row(line: str) -> Row:
     types = None if programs == "all" else expand(programs)
     return Row(int(number), name, simulated, module.strip("-"), types)
 
+
+# Types whose programs get the same context: what one of them has can be run for the others too,
+# though the kernel would not load it.
+_SAME_CONTEXT = expand("packets flow_dissector")
 
 ROWS = MappingProxyType({row.number: row for row in map(_row, _TABLE.strip().splitlines())})
 """Every helper by its number."""

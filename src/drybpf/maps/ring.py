@@ -201,6 +201,10 @@ class PerfEventArray(EventMap):
     def _bytes(self) -> int:
         return PERF_BYTES
 
+    def _visible(self) -> int:
+        """Programs see none of it."""
+        return 0
+
     def output(self, cpu: int, data: bytes, flags: int | None = None) -> int:
         """Write an event for the CPU at hand, which is what `flags` names if nothing else."""
         data = bytes(data)
