@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from drybpf.errors import BpfError, ObjectError
+from drybpf.errors import BpfError, MapError, ObjectError
 from drybpf.helpers import Helpers
 from drybpf.helpers.kernel import kernel_helpers
 from drybpf.host import Host
@@ -76,6 +76,9 @@ class Object:
             else:
                 self._maps[source.name] = found
         self.maps: Namespace[Map] = Namespace(self._maps, self._filled_map, "map")
+        for name, source in file.maps.items():
+            held = {slot: self._maps.get(inner) for slot, inner in source.maps.items()}
+            self._put(name, {slot: inner for slot, inner in held.items() if inner is not None})
         self._resolver = self._resolve(unknown)
         self.programs: Namespace[ObjectProgram] = Namespace(file.programs, self._bind, "program")
 
@@ -182,22 +185,24 @@ class Object:
         return self._maps[name]
 
     def _fill(self) -> None:
-        """Put into maps what the object says is in them from the beginning."""
+        """Put programs into program arrays: late, since they have to be linked for that."""
         if self._filled:
             return
         self._filled = True
-        contents: dict[str, dict[int, object]] = {}
-        for name, source in self.file.maps.items():
-            held = {slot: self._maps.get(inner) for slot, inner in source.maps.items()}
-            contents[name] = {slot: inner for slot, inner in held.items() if inner is not None}
         for name, slots in self.file.filling.items():
-            contents[name] |= {slot: self.programs[program] for slot, program in slots.items()}
-        for name, wanted in contents.items():
-            if wanted and name in self._maps:
-                filled: Any = self._maps[name]  # each class of maps has its own ways to be filled
-                for slot, value in wanted.items():
-                    filled[slot] = value
-                filled.keep()
+            self._put(name, {slot: self.programs[program] for slot, program in slots.items()})
+
+    def _put(self, name: str, contents: Mapping[int, object]) -> None:
+        """Put into a map what the object says is in it from the beginning."""
+        if name not in self._maps or not contents:
+            return
+        filled: Any = self._maps[name]  # each class of maps has its own ways to be filled
+        try:
+            for slot, value in contents.items():
+                filled[slot] = value
+        except (ValueError, TypeError, IndexError, MapError) as error:
+            raise ObjectError(f"map {name!r}: {error}") from error
+        filled.keep()
 
     def __getitem__(self, name: str) -> ObjectProgram:
         """The program of that name; a `KeyError` names those that there are."""
@@ -238,7 +243,8 @@ def _difference(there: MapDefinition, wanted: MapDefinition) -> str:
     for name in _COMPARED:
         has, wants = getattr(there, name), getattr(wanted, name)
         if has != wants:
-            return f"has {name} {has}, the object wants {wants}"
+            shown = [getattr(value, "name", value) for value in (has, wants)]
+            return f"has {name} {shown[0]}, the object wants {shown[1]}"
     return ""
 
 
