@@ -23,6 +23,7 @@ from drybpf.native.restricted import load64, restricted, store64
 from drybpf.program import Program, new_state
 from drybpf.state import Context, Enter, Invoke, State
 from engines import Outcome, observe
+from loop_programs import Loops
 from programs import Generator
 
 HOOKS: tuple[Hook, ...] = (Raw(), Xdp(), FixedMetadata(0, 8), Metadata(), NoData())
@@ -110,11 +111,19 @@ class Case:
     text: str
     hook: Hook
     counting: bool
+    loops: bool = False  # whether it is all loops
+    paranoid: bool = False  # whether what the guards of loops stand for is checked
 
     @classmethod
     def of(cls, seed: int) -> Case:
         hook = HOOKS[seed % len(HOOKS)] if seed % 2 else Raw()
         return cls(seed, Generator(seed, hook.name).program(), hook, seed % 3 != 0)
+
+    @classmethod
+    def of_loops(cls, seed: int, *, paranoid: bool) -> Case:
+        """A program that is all loops."""
+        hook = HOOKS[seed % 3] if seed % 4 == 1 else Raw()
+        return cls(seed, Loops(seed, hook.name).program(), hook, seed % 3 == 0, True, paranoid)
 
     @cached_property
     def code(self) -> Code:
@@ -123,11 +132,13 @@ class Case:
         return code
 
     def jit(self) -> Jit:
-        return Jit(self.code, self.hook.shape)
+        return Jit(self.code, self.hook.shape, paranoid=self.paranoid)
 
     def inputs(self) -> list[Input]:
         random = Random(self.seed)  # noqa: S311 (repeatable by design)
-        lengths = (64, 96, random.randrange(100), 20 * random.randrange(2))
+        lengths: tuple[int, ...] = (64, 96, random.randrange(100), 20 * random.randrange(2))
+        if self.loops:
+            lengths = 64, random.choice((63, 65, 72, 128)), random.randrange(100), 256
         packets = [b"" if self.hook.name == "no data" else random.randbytes(n) for n in lengths]
         budgets = [(3000, random.randrange(60), random.randrange(600)) for _ in packets]
         return [Input(p, b) for p, row in zip(packets, budgets, strict=True) for b in row]

@@ -16,11 +16,11 @@ SOURCE = Path(drybpf.__file__).parent
 HEAVY = {"llvmlite", "numpy", "rich", "elftools", "click"}
 
 LAYERS = (  # from the bottom; modules of one line may import each other
-    "errors entry host records",
+    "errors entry host markup records",
     "isa",
     "asm flow",
     "code builder verifier",
-    "memory native",
+    "meter memory native",
     "maps",
     "space",
     "state",
@@ -28,9 +28,11 @@ LAYERS = (  # from the bottom; modules of one line may import each other
     "hooks vectors batch",
     "jit engine",
     "result",
+    "kernel",
     "program vm",
     "objects packets",
-    "cli __main__",
+    "cfg coverage profile testing trace",
+    "cli __main__ pytest_plugin",
 )
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -1,7 +1,10 @@
-"""Compare both engines on random programs: `tools/fuzz_engines.py [--programs N] [--seed S]`.
+"""Compare both engines on random programs: `tools/fuzz_engines.py --programs N --seed S`.
 
 Each chunk of programs is compiled as one module and runs in a child process, so that a crash is a
-finding with its seeds.  `--whole` compiles each program as users do, and tries every way in.
+finding with its seeds.  `--whole` compiles each program as users do, and tries every way in;
+`--maps` is for programs over maps, moving packets and tail calls;
+`--loops` takes programs that are all loops, each once as users run it and once in code that checks
+what the guards of loops stand for.
 """
 
 import argparse
@@ -15,18 +18,37 @@ PACKED = """
 import sys
 from agreement import Case
 from packing import pack
-first, last = map(int, sys.argv[1:])
+first, last = map(int, sys.argv[1:3])
 for begin in range(first, last, 20):
     cases = [Case.of(seed) for seed in range(begin, min(begin + 20, last))]
+    for case, jit in zip(cases, pack(cases), strict=True):
+        case.check(jit)
+"""
+LOOPS = """
+import sys
+from agreement import Case
+from packing import pack
+first, last = map(int, sys.argv[1:3])
+for begin in range(first, last, 10):
+    seeds = range(begin, min(begin + 10, last))
+    cases = [Case.of_loops(seed, paranoid=p) for seed in seeds for p in (False, True)]
     for case, jit in zip(cases, pack(cases), strict=True):
         case.check(jit)
 """
 WHOLE = """
 import sys
 from agreement import Case
-for seed in range(*map(int, sys.argv[1:])):
-    case = Case.of(seed)
+for seed in range(*map(int, sys.argv[1:3])):
+    loops = "loops" in sys.argv
+    case = Case.of_loops(seed, paranoid=False) if loops else Case.of(seed)
     case.check(), case.check_slices(), case.check_entries()
+"""
+
+MAPS = """
+import sys
+from map_programs import Case
+for seed in range(*map(int, sys.argv[1:])):
+    Case(seed).check()
 """
 
 
@@ -36,12 +58,16 @@ def main() -> None:
     options.add_argument("--programs", type=int, default=1000)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--whole", action="store_true")
+    options.add_argument("--loops", action="store_true")
+    options.add_argument("--maps", action="store_true")
     given = options.parse_args()
-    script = WHOLE if given.whole else PACKED
+    chosen = {"whole": WHOLE, "loops": LOOPS, "maps": MAPS}
+    script = next((text for name, text in chosen.items() if getattr(given, name)), PACKED)
+    kind = "loops" if given.loops else "all"
     for first in range(given.seed, given.seed + given.programs, CHUNK):
         last = min(first + CHUNK, given.seed + given.programs)
         done = subprocess.run(
-            [sys.executable, "-c", script, str(first), str(last)],
+            [sys.executable, "-c", script, str(first), str(last), kind],
             cwd=TESTS,
             capture_output=True,
             text=True,

@@ -65,6 +65,11 @@ class Code:
         return flow.fuel_points(self.slots, self.entries)
 
     @cached_property
+    def branches(self) -> Mapping[int, int]:
+        """The conditional jumps that can go two ways: their targets by their slots."""
+        return MappingProxyType(flow.branches(self.slots))
+
+    @cached_property
     def may_write(self) -> bool:
         """Whether a store other than to the stack, or a helper, could change memory.
 

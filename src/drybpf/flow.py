@@ -57,6 +57,16 @@ def successors(slots: Slots, pc: int) -> tuple[int, ...]:
             return behind, pc + 1 + instruction.offset
 
 
+def branches(slots: Slots) -> dict[int, int]:
+    """The target of each conditional jump, by its slot; not of one to the very next slot."""
+    found = {}
+    for pc, instruction in enumerate(slots):
+        row = instruction.row if instruction else None
+        if instruction and row and row.flow not in ("next", "exit", "jump") and instruction.offset:
+            found[pc] = pc + 1 + instruction.offset
+    return found
+
+
 def fuel_points(slots: Slots, entries: Sequence[int]) -> dict[int, int]:
     """What each fuel point charges, by its slot.
 

@@ -9,11 +9,12 @@ instruction (see docs/performance.md).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import count
 from weakref import WeakKeyDictionary
 
-from drybpf import flow
+from drybpf import flow, meter
 from drybpf.code import Code
 from drybpf.errors import BudgetExceeded, ExecutionError, InvalidInstruction, UnknownHelper
 from drybpf.isa import Instruction
@@ -52,9 +53,12 @@ def run(state: State, trace: Trace | None = None) -> int:
     `trace` is called with the state before each instruction.  A fault is an `ExecutionError` with
     its place; the state is then as it was before the instruction, and can be resumed.
     """
+    engine = _run_traced if trace else _run
+    if meter.is_active():
+        engine = _run_counted
     while not state.finished:
         try:
-            (_run_traced if trace else _run)(state, trace)
+            engine(state, trace)
         except _Switched:
             continue
     return state.registers[0]
@@ -62,9 +66,9 @@ def run(state: State, trace: Trace | None = None) -> int:
 
 def step(state: State) -> bool:
     """Run one instruction; False when the program has returned."""
-    code, pc = state.code, state.pc
+    code, pc, following = state.code, state.pc, FINISHED
     try:
-        state.pc = steps_of(code)[pc](state)
+        following = state.pc = steps_of(code)[pc](state)
     except _Finished:
         state.pc = FINISHED
     except _Switched:
@@ -72,6 +76,9 @@ def step(state: State) -> bool:
     except ExecutionError as error:
         locate(error, state, code, pc)
         raise
+    finally:
+        if meter.is_active():
+            meter.record(code, {pc: 1}, {pc: int(following == code.branches.get(pc))})
     state.instructions += 1
     return not state.finished
 
@@ -100,6 +107,38 @@ def _run_traced(state: State, trace: Trace | None) -> None:
     while trace and not state.finished:
         trace(state)
         step(state)
+
+
+def _run_counted(state: State, trace: Trace | None) -> None:
+    """As the other two, and tell the meters which instructions began and which jumps were taken."""
+    code, pc, before = state.code, state.pc, state.instructions
+    steps = steps_of(code)
+    begun: dict[int, int] = defaultdict(int)
+    jumped: dict[int, int] = defaultdict(int)
+    try:
+        for state.instructions in count(before):  # pragma: no branch (as in `_run`)
+            if trace:
+                state.pc = pc
+                trace(state)
+            begun[pc] += 1
+            following = steps[pc](state)
+            if following != pc + 1:
+                jumped[pc] += 1
+            pc = following
+    except _Finished:
+        state.pc = FINISHED
+        state.instructions += 1
+    except _Switched:
+        state.instructions += 1
+        raise
+    except BaseException as error:
+        state.pc = pc
+        if isinstance(error, ExecutionError):
+            locate(error, state, code, pc)
+        raise
+    finally:
+        taken = {branch: jumped.get(branch, 0) for branch in begun if branch in code.branches}
+        meter.record(code, begun, taken)
 
 
 def locate(error: ExecutionError, state: State, code: Code, pc: int) -> None:

@@ -94,6 +94,7 @@ class Space:
         self._numbers: dict[Code, int] = {}
         self.runners: WeakValueDictionary[Code, Any] = WeakValueDictionary()  # who runs a code
         self.compiled: dict[object, Any] = {}  # what the compiler keeps for the space
+        self.helpers: set[int] = set()  # numbers of the helpers that compiled programs call
 
     def number(self, code: Code) -> int:
         """The number of a program's code, from 1: what program arrays hold.
@@ -132,21 +133,39 @@ class Space:
     ) -> Region:
         """Place a buffer at the next free slot."""
         region = Region(name, self._next, buffer, writable=writable, stride=stride, size=size)
-        first = self._next >> SLOT_BITS
+        return self._place(region)
+
+    def _place(self, region: Region) -> Region:
+        first = region.start >> SLOT_BITS
         count = max(1, -(-region.length >> SLOT_BITS))
         for slot in range(first, first + count):
             self._slots[slot] = [region]
-        self._next += count << SLOT_BITS
+        self._next = max(self._next, region.start + (count << SLOT_BITS))
         self._stores.append(region)
         return region
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Pickle without who runs or compiled the programs."""
-        return {**self.__dict__, "runners": None, "compiled": {}}
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without who runs or compiled the programs, and without the values of maps."""
+        maps = {id(each.region): handle for handle, each in self._maps.items() if each.region}
+        stores = [
+            (region.start, maps[id(region)]) if id(region) in maps else region
+            for region in self._stores
+        ]
+        own = {name: getattr(self, name) for name in ("epoch", "_maps", "_codes", "_numbers")}
+        # Programs are within, in arrays of them, and are made before this is whole.
+        return Space, (), (own, stores, self._next)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Unpickle; nobody has run anything yet."""
-        self.__dict__.update(state, runners=WeakValueDictionary())
+    def __setstate__(self, state: tuple[dict[str, Any], list[Any], int]) -> None:
+        """Unpickle; nobody has run anything yet.  The values lie where the new maps have them."""
+        own, stores, self._next = state
+        self.__dict__.update(own)
+        for store in stores:
+            if isinstance(store, Region):
+                self._place(store)
+            else:
+                start, handle = store
+                new = self._maps[handle]
+                new.region = self._place(_region_of(new, start))
 
     def add_map(self, new: Placed) -> int:
         """Give a map its handle and its values their place; a map that is here keeps them.
@@ -159,14 +178,20 @@ class Space:
             return new.handle
         new.handle = HANDLES + 1 + len(self._maps)
         self._maps[new.handle] = new
-        values = new.store
-        if memoryview(values.buffer).nbytes:
-            new.region = self.add(
-                new.definition.name,
-                values.buffer,
-                writable=values.writable,
-                stride=values.stride,
-                size=values.size,
-            )
+        if memoryview(new.store.buffer).nbytes:
+            new.region = self._place(_region_of(new, self._next))
         new.enter(self)
         return new.handle
+
+
+def _region_of(placed: Placed, start: int) -> Region:
+    """The values of a map as a region."""
+    values = placed.store
+    return Region(
+        placed.definition.name,
+        start,
+        values.buffer,
+        writable=values.writable,
+        stride=values.stride,
+        size=values.size,
+    )

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 import click
 
 from drybpf import __version__
-from drybpf.cli import asm, bench, disasm, dump, info, run, verify
+from drybpf.cli import (
+    asm,
+    bench,
+    cfg,
+    cover,
+    disasm,
+    dump,
+    info,
+    profile,
+    run,
+    trace,
+    verify,
+)
 from drybpf.cli.failures import CannotRunError, describe, one_line
 from drybpf.cli.output import clean
 from drybpf.errors import BpfError, DecodeError, ObjectError, PacketError
@@ -34,7 +46,19 @@ def plugin(arguments: tuple[str, ...]) -> int:
     return protocol.main(arguments)
 
 
-for command in (run.run, asm.asm, disasm.disasm, verify.verify, dump.dump, bench.bench, info.info):
+for command in (
+    run.run,
+    cover.cover,
+    profile.profile,
+    trace.trace,
+    cfg.cfg,
+    asm.asm,
+    disasm.disasm,
+    verify.verify,
+    dump.dump,
+    bench.bench,
+    info.info,
+):
     group.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING
@@ -61,13 +62,38 @@ def read_program_of(
     """The same, with the object that the program is of; `types` and `btf` are for `load`."""
     data = read_file(path)
     obj = load(path, types=types, btf=btf) if data.startswith(ELF_MAGIC) else None
-    programs = read_programs(path, name) if obj is None else _of_object(obj, name)
+    program = _only(read_programs(path, name) if obj is None else _of_object(obj, name))
+    can_run(program)
+    return program, obj
+
+
+def read_one(path: str, name: str | None = None) -> Program:
+    """The one program that is meant, to look at it; a `UsageError` where there are several."""
+    return _only(read_programs(path, name))
+
+
+def _only(programs: list[Program]) -> Program:
     if len(programs) != 1:
         names = ", ".join(program.name for program in programs) or "none"
         raise click.UsageError(f"say which program with --program: {names}")
-    if why := getattr(programs[0], "cannot_run", ""):  # only programs of objects tell
-        raise CannotRunError(f"{programs[0].name!r} cannot run: {why}")
-    return programs[0], obj
+    return programs[0]
+
+
+def can_run(program: Program) -> None:
+    """Raise `CannotRunError` where a program cannot be run, with the reason."""
+    if why := getattr(program, "cannot_run", ""):  # only programs of objects tell
+        raise CannotRunError(f"{program.name!r} cannot run: {why}")
+
+
+def read_packets(pcap: str | None, mem: str | None) -> Iterator[bytes]:
+    """What a program is to be run on: the packets of a capture, or the one memory or packet."""
+    if pcap is not None and mem is not None:
+        raise click.UsageError("--pcap and --mem exclude each other")
+    if pcap is None:
+        return iter([read_memory(mem)])
+    from drybpf.packets import read_capture  # noqa: PLC0415 (only for captures)
+
+    return (packet.data for packet in read_capture(pcap))
 
 
 def write_file(path: str, data: bytes, *sources: str) -> None:

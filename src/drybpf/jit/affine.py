@@ -76,6 +76,14 @@ def symbol(which: Symbol) -> Value:
     return Value(((which, 1),), 0)
 
 
+def shifted(which: Symbol, amount: int) -> Symbol:
+    """The symbol of another one shifted right, of which no more is known."""
+    return _SHIFTED * amount + which
+
+
+_SHIFTED = 128  # more than there are symbols
+
+
 def below(bits: int) -> Known:
     """Any number of so many bits."""
     return _value({}, 0, (1 << bits) - 1, frozenset())
@@ -214,7 +222,11 @@ def _divided(a: Known, amount: int, bits: int, block: Block, *, exactly: bool = 
         return Value((), first, (a.most >> amount) - first, a.assumed)
     parts = [coefficient for _, coefficient in a.terms] + [signed(a.constant, 64)]
     if any(part % (1 << amount) for part in parts):
-        return None if exactly else below(bits)
+        if exactly or a.terms != ((a.terms[0][0], 1),) or amount != 1 or bits != 63:
+            return None if exactly else below(bits)
+        which = a.terms[0][0]
+        known = which < _SHIFTED and not a.constant and a.exact
+        return Value(((shifted(which, 1), 1),), 0, 0, a.assumed) if known else None
     terms = {which: coefficient >> amount for which, coefficient in a.terms}
     first = signed(a.constant, 64) >> amount
     return cut(_value(terms, first, a.spread >> amount, a.assumed), bits, block)

@@ -7,13 +7,14 @@ returned.  What compiled code leaves, the interpreter finishes.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter_ns
 
+from drybpf import meter
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
@@ -22,10 +23,13 @@ from drybpf.helpers.kernel import KernelHelper
 from drybpf.helpers.native import NativeHelper
 from drybpf.isa.semantics import LOADS, M32, STORES
 from drybpf.jit import drive, layout
+from drybpf.jit.batches import way_in
 from drybpf.jit.entries import entries
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
 from drybpf.jit.helpers import LOWERINGS
+from drybpf.jit.ledger import Ledger
 from drybpf.jit.module import Choices, Module, emit_module
+from drybpf.jit.plan import TAIL_CALL
 from drybpf.jit.surroundings import Surroundings, surroundings
 from drybpf.jit.tails import tails_of
 from drybpf.native import builtin as builtins
@@ -59,8 +63,16 @@ class Stats:
 class Variant:
     """One compiled form of a program, linked and callable."""
 
-    def __init__(self, code: Code, shape: Shape, choices: Choices) -> None:
-        """Compile, or take from the cache."""
+    ledger: Ledger | None = None  # what was executed, in the covering variant
+
+    def __init__(
+        self,
+        code: Code,
+        shape: Shape,
+        choices: Choices,
+        ledgers: dict[int | None, Ledger] | None = None,
+    ) -> None:
+        """Compile, or take from the cache; `ledgers` are those of the program, by the start."""
         self.moving, self.numbered = choices.moving, choices.numbered
         inlined = [each.lookup for each in choices.around.maps if each.lookup]
         texts = [function.ir() for function in (*choices.natives.values(), *inlined)]
@@ -69,25 +81,41 @@ class Variant:
         self.cached = False
         stored = cache.load(key)
         if stored is not None:
-            count, _, rest = stored.partition(b"\n")
-            numbers, _, image = rest.partition(b"\n")
+            facts, _, image = stored.partition(b"\n")
             self.cached = True
-            self.module = Module("", tuple(map(int, numbers.split())), count == b"1")
+            self.module = Module.from_facts(facts)
         else:
             self.module = emit_module(code, shape, choices)
             image = compile_ir(self.module.ir)
-            numbers = " ".join(map(str, self.module.helpers)).encode()
-            cache.store(key, b"%d\n%s\n%s" % (self.module.lookups, numbers, image))
-        front = _entry_points(shape, code.may_write, self.module.lookups)
-        fixed = shape.plain
-        plain = fixed and not choices.moving and not choices.around.stores and not choices.numbered
-        exports = ["run", "repeat", "enter", *(["call", "vectorcall", "batch"] if plain else [])]
+            cache.store(key, self.module.facts() + b"\n" + image)
+        if choices.batch:
+            front, exports, plain = _batch_entry(), ["batch"], True
+        else:
+            front = _entry_points(shape, code.may_write, self.module.lookups)
+            plain = (
+                shape.plain
+                and not choices.moving
+                and not choices.around.stores
+                and not choices.numbered
+            )
+            exports = ["run", "repeat", "enter", *(["call", "vectorcall"] if plain else [])]
         self.env = (ctypes.c_uint64 * layout.ENV_WORDS)()
-        self.library = link([image, front], exports, {"env": ctypes.addressof(self.env)})
+        imports = {"env": ctypes.addressof(self.env)}
+        if choices.covering:
+            self.ledger = _ledger(code, self.module, choices.start, ledgers)
+            imports["counters"] = self.ledger.address
+        self.library = link([image, front], exports, imports)
         self._bound: object = None
-        self.run = self.function("run")
+        self.run = self.function(exports[0])
         self.plain = plain  # whether the hook's defaults are all that a run needs
-        self.batch = self.function("batch" if plain else "run")
+
+    def helper_numbers(self, space: Space) -> Sequence[int | None]:
+        """The numbers of the helpers by their places in the table of a run."""
+        if not self.numbered:
+            return self.module.helpers
+        return [
+            n if n in space.helpers else None for n in range(max(space.helpers, default=-1) + 1)
+        ]
 
     @property
     def inside(self) -> bool:
@@ -97,7 +125,9 @@ class Variant:
     def function(self, name: str, doc: str = "") -> Callable[..., int]:
         """An entry point as a built-in function."""
         address = self.library.address(name)
-        return builtin(address, name=name, flags=METH_O, keep=(self.library, self.env), doc=doc)
+        return builtin(
+            address, name=name, flags=METH_O, keep=(self.library, self.env, self.ledger), doc=doc
+        )
 
     def bind(
         self,
@@ -125,6 +155,19 @@ class Variant:
         return self.library.address("vectorcall")
 
 
+def _ledger(
+    code: Code, module: Module, start: int | None, ledgers: dict[int | None, Ledger] | None
+) -> Ledger:
+    """The ledger of a variant: one for all that begin at the same place, for their plan is one."""
+    known = None if ledgers is None else ledgers.get(start)
+    if known is not None and known.fits(module.plans, module.counters):
+        return known
+    fresh = Ledger(code, module.plans, module.counters)
+    if ledgers is not None:
+        ledgers[start] = fresh
+    return fresh
+
+
 _fronts: dict[tuple[object, ...], bytes] = {}
 
 
@@ -133,13 +176,28 @@ def _entry_points(shape: Shape, may_write: bool, lookups: bool) -> bytes:
     key = (shape, may_write, lookups)
     if key not in _fronts:
         ir = entries(shape, may_write=may_write, lookups=lookups)
-        digest = sha256((ir + _describe()).encode()).digest()
-        image = cache.load(digest)
-        if image is None:
-            image = compile_ir(ir)
-            cache.store(digest, image)
-        _fronts[key] = image
+        _fronts[key] = _compiled_once(ir)
     return _fronts[key]
+
+
+def _batch_entry() -> bytes:
+    """The object with the entry point for batches."""
+    if _BATCH not in _fronts:
+        _fronts[_BATCH] = _compiled_once(way_in())
+    return _fronts[_BATCH]
+
+
+_BATCH = ("batch",)
+
+
+def _compiled_once(ir: str) -> bytes:
+    """Compile a module that does not depend on a program, or take it from the cache."""
+    digest = sha256((ir + _describe()).encode()).digest()
+    image = cache.load(digest)
+    if image is None:
+        image = compile_ir(ir)
+        cache.store(digest, image)
+    return image
 
 
 def prepare(shape: Shape, *, may_write: bool) -> None:
@@ -182,17 +240,20 @@ class Jit:
         if next(structure.check(code), None) is not None:
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape, self.space = code, shape, space or Space()
-        self.paranoid = paranoid
         self.stats = Stats()
-        self._variants: dict[tuple[bool, int | None, bool], Variant] = {}
+        self._variants: dict[tuple[bool, bool, int | None, bool], Variant] = {}
+        self._batch: dict[bool, Variant] = {}
+        self.ledgers: dict[int | None, Ledger] = {}  # of the covering variants, by their start
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
-        self._choices = Choices(around=self._around())  # the same, but for those
+        self._choices = Choices(around=self._around(), paranoid=paranoid)  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
+        self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
 
     def _around(self) -> Surroundings:
-        return surroundings(self.space, self.code.references.values())
+        named = {i.imm64 for i in self.code.slots if i and i.second is not None and not i.src}
+        return surroundings(self.space, named.union(self.code.references.values()))
 
     def use(self, helpers: HelperTable) -> None:
         """Compile for these helpers: those in restricted Python and the kernel's are inlined."""
@@ -222,6 +283,7 @@ class Jit:
         given_up = *self._waiting, *self._variants.values()
         self._waiting = [variant for variant in given_up if variant.inside]
         self._variants.clear()
+        self._batch.clear()
 
     def variant(
         self, *, counting: bool = False, start: int | None = None, tail: bool = False
@@ -229,31 +291,51 @@ class Jit:
         """A compiled form of the program, made anew after a guess has failed.
 
         With a `start` it goes on from that slot: that is how a run of many slices continues.  With
-        `tail` it is one that tail calls enter.
+        `tail` it is one that tail calls enter.  While a meter is active, it counts what it runs.
         """
+        covering = meter.is_active()
         if self._lookups != self.stats.lookups:
             self._give_up_variants()
             self._lookups = self.stats.lookups
-        variant = self._variants.get((counting, start, tail))
+        variant = self._variants.get((counting, covering, start, tail))
         if variant is None:
             choices = replace(
                 self._choices,
                 lookups=self._lookups,
                 counting=counting,
                 start=start,
-                paranoid=self.paranoid,
+                covering=covering,
             )
+            if covering:
+                choices = replace(choices, kernel=_countable(choices.kernel, start))
             if tail:
                 moving = bool(self.shape.headroom)
                 choices = replace(choices, tail=True, numbered=True, moving=moving)
-            variant = Variant(self.code, self.shape, choices)
+            variant = Variant(self.code, self.shape, choices, self.ledgers)
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
             if tail:
-                tails_of(self.space, counting=counting).point(self.space.number(self.code), variant)
+                tails = tails_of(self.space, counting=counting, covering=covering)
+                tails.point(self.space.number(self.code), variant)
             self.stats.compiles += 1
             self.stats.cached += variant.cached
-            self._variants[counting, start, tail] = variant
+            self._variants[counting, covering, start, tail] = variant
+        _count_for_meters(variant)
+        return variant
+
+    def _batch_variant(self) -> Variant:
+        """The form that runs over a batch."""
+        if self._lookups != self.stats.lookups:
+            self._give_up_variants()
+            self._lookups = self.stats.lookups
+        covering = meter.is_active()
+        variant = self._batch.get(covering)
+        if variant is None:
+            choices = replace(self._choices, lookups=self._lookups, batch=True, covering=covering)
+            variant = self._batch[covering] = Variant(self.code, self.shape, choices, self.ledgers)
+            self.stats.compiles += 1
+            self.stats.cached += variant.cached
+        _count_for_meters(variant)
         return variant
 
     @property
@@ -302,7 +384,7 @@ class Jit:
         """
         self.use(state.helpers)
         variant = self.variant()
-        exchange = Exchange(state, variant.module.helpers, moving=variant.moving)
+        exchange = Exchange(state, variant.helper_numbers(self.space), moving=variant.moving)
         exchange.put(min(state.fuel, layout.SLICE))
         exchange.words[layout.END] = times
         repeat = variant.function("repeat")
@@ -336,7 +418,9 @@ class Jit:
             if not address:
                 return self.run(state)
             try:
-                return drive.finish(self, state, adopt(state, address, given))
+                left = adopt(state, address, given)
+                drive.tell_ledgers(self, variant, state)
+                return drive.finish(self, state, left)
             finally:
                 if self._lookups != self.stats.lookups:
                     outdated()
@@ -359,15 +443,19 @@ class Jit:
 
         The caller has made sure, by `is_plain`, that compiled code can do it.
         """
-        table = helper_table([helpers.get(n) for n in self.variant().module.helpers], [])
+        numbers = self._batch_variant().module.helpers
+        table = helper_table([helpers.get(number) for number in numbers], [])
         exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
         exchange.words[layout.HELPERS] = ctypes.addressof(table[0])
         index = 0
         while index < len(packets):
-            index = exchange.go(self.variant().batch, index)
+            variant = self._batch_variant()
+            exchange.words[layout.RELEASE] = int(variant.ledger is None)  # one counts at a time
+            index = exchange.go(variant.run, index)
             if exchange.left:
                 state = fresh(packets[index])
                 left = adopt(state, exchange.address, exchange.given)
+                drive.tell_ledgers(self, variant, state)
                 try:
                     verdicts[index] = drive.finish(self, state, left)
                 except ExecutionError as error:
@@ -386,3 +474,21 @@ class Jit:
         return variant.plain and all(
             number in self._choices.natives for number in variant.module.helpers
         )
+
+
+def _countable(kernel: Mapping[int, str], start: int | None) -> Mapping[int, str]:
+    """The kernel's helpers that code which counts does itself.
+
+    It makes tail calls by their own number only, where the plans have a counter for them, and none
+    where it begins in the middle: whose frame is whose would not be known.
+    """
+    return {
+        number: name
+        for number, name in kernel.items()
+        if name != "tail_call" or (number == TAIL_CALL and start is None)
+    }
+
+
+def _count_for_meters(variant: Variant) -> None:
+    if variant.ledger is not None:
+        meter.add_source(variant.ledger)

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drybpf.flow import successors
+from drybpf.isa import Instruction
 from drybpf.jit.affine import Symbol
+from drybpf.jit.bounds import bounds
 from drybpf.jit.graph import Block, Graph, Loop, graph
 from drybpf.jit.guard import Guard
 from drybpf.jit.ir import Value
@@ -83,8 +85,7 @@ class Copies:
     def begin(self, entry: Block) -> None:
         """Analyse the loops, and go to the first block."""
         f = self._f
-        if f.options.hoists:
-            self._analyse(entry)
+        self._analyse(entry)
         self._guard_loops(self._current)
         f.line(f"br label %{self._resolve(self._current, None, entry)}")
 
@@ -142,12 +143,16 @@ class Copies:
             },
             f.code.fuel,
             f.region,
-            f.is_bounded,
             lambda pc, i: f.code.references.get(pc, i.imm64 if not i.src else None),
-            f.changes_limits,
+            self._changes_limits,
         )
         self._graph, self._plans = found, Analysis(body).plans
         self._room = GROWTH * sum(map(len, f.blocks.values())) + SMALL
+
+    def _changes_limits(self, instruction: Instruction) -> bool:
+        """Whether an instruction may change what `bounds` gives: a call, where the packet moves."""
+        row = instruction.row
+        return self._f.options.moving and row is not None and row.semantics.startswith("call")
 
     def _guard_loops(self, copy: Copy) -> None:
         """Decide which loops of a copy have a guard in it, and queue the copies for these."""
@@ -206,7 +211,9 @@ class Copies:
             return
         f.label(f"g{header}{copy.suffix}")
         fuel = None if plan.points <= copy.paid else f.value("load i64, ptr %fuel")
-        holds = Guard(f, self._graph, plan, self._load, f.bounds).condition(fuel)
+        holds = Guard(f, self._graph, plan, self._load, lambda region: bounds(f, region)).condition(
+            fuel
+        )
         slow, quick = f"b{header}{copy.suffix}", f"b{header}{fast.suffix}"
         if isinstance(holds, bool):
             f.line(f"br label %{quick if holds else slow}")

@@ -6,6 +6,7 @@ not compiled, a helper's result that only the interpreter can take, a failed che
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drybpf import interpreter
@@ -15,10 +16,12 @@ from drybpf.jit import layout
 from drybpf.jit.exchange import Exchange
 from drybpf.jit.tails import tails_of
 from drybpf.memory import CONTEXT, frame_top
-from drybpf.state import FINISHED, State, helper_error
+from drybpf.state import FINISHED, Frame, State, helper_error
 
 if TYPE_CHECKING:
+    from drybpf.code import Code
     from drybpf.jit.compiled import Jit, Variant
+    from drybpf.jit.ledger import Ledger
 
 
 def run(engine: Jit, state: State, *, counting: bool = False) -> int:
@@ -37,8 +40,9 @@ def _drive(engine: Jit, state: State, start: int | None, *, counting: bool) -> i
     tail = False
     while True:
         variant = engine.variant(counting=counting, start=start, tail=tail)
-        exchange = Exchange(state, variant.module.helpers, moving=variant.moving)
-        tails = tails_of(engine.space, counting=counting)
+        exchange = Exchange(state, variant.helper_numbers(engine.space), moving=variant.moving)
+        covering = variant.ledger is not None
+        tails = tails_of(engine.space, counting=counting, covering=covering)
         exchange.words[layout.PROGRAMS] = tails.address
         if _go(engine, variant, state, exchange):
             if not state.frames:
@@ -83,11 +87,37 @@ def _go(engine: Jit, variant: Variant, state: State, exchange: Exchange) -> bool
     if words[layout.PC] == FINISHED & M64:
         return True
     exchange.take_back()
+    tell_ledgers(engine, variant, state, exchange.outer, begun=words[layout.REASON] != layout.CHECK)
     if failure is not None:
         _raise(engine, state, failure)
     if words[layout.REASON] == layout.PENDING_RESULT:
         _finish_call(engine, state, exchange.pending())
     return False
+
+
+def tell_ledgers(
+    engine: Jit, variant: Variant, state: State, outer: Sequence[Frame] = (), *, begun: bool = False
+) -> None:
+    """Tell those who count where a run left compiled code: every function that had not returned.
+
+    `begun` says that the instruction at the state's pc was begun, `outer` are older frames.
+    """
+    if variant.ledger is None:
+        return
+    inner = state.frames[len(outer) :]
+    for depth, frame in enumerate(inner):
+        ledger = _ledger_of(engine, variant, frame.code)
+        ledger.left(frame.return_pc - 1, depth, begun=True)
+    _ledger_of(engine, variant, state.code).left(state.pc, len(inner), begun=begun)
+
+
+def _ledger_of(engine: Jit, variant: Variant, code: Code) -> Ledger:
+    """The ledger of a program that takes part in a run, by tail calls."""
+    other = None if code is engine.code else engine.engine_of(code)
+    ledger = variant.ledger if other is None else other.ledgers.get(None)
+    if ledger is None:
+        raise RuntimeError(f"nobody counts for {code!r}, which was running")
+    return ledger
 
 
 def _slice_ended(state: State, left: int) -> bool:

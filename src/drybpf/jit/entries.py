@@ -1,7 +1,7 @@
-"""The ways into a compiled program: by a prepared state, by one packet, by a batch of packets.
+"""The ways into a compiled program: by a prepared state, by one packet.
 
 Each is a CPython function of one argument.  `@run` takes the address of a prepared run, `@call` a
-buffer, `@batch` the address of a run with a batch in it.
+buffer.  That of batches is in `batches`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ define ptr @run(ptr %self, ptr %arg) {
   %depth = load i64, ptr %p6
   %pair = call {i64, i64} @enter({PASSED}, i64 %depth, i64 %fuel)
   %rest = extractvalue {i64, i64} %pair, 1
-  %left = icmp eq i64 %rest, {LEFT}
+  %left = icmp slt i64 %rest, 0
   br i1 %left, label %cold, label %done
 done:
   %r0 = extractvalue {i64, i64} %pair, 0
@@ -78,7 +78,7 @@ loop:
   %pair = call {i64, i64} @enter({PASSED}, i64 0, i64 %fuel)
   %rest = extractvalue {i64, i64} %pair, 1
   %i1 = add i64 %i, 1
-  %left = icmp eq i64 %rest, {LEFT}
+  %left = icmp slt i64 %rest, 0
   br i1 %left, label %done, label %again, !prof !1
 again:
   %more = icmp ult i64 %i1, %end
@@ -132,7 +132,7 @@ ready:
   %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
       i64 0, i64 %env0)
   %rest = extractvalue {i64, i64} %pair, 1
-  %left = icmp eq i64 %rest, {LEFT}
+  %left = icmp slt i64 %rest, 0
   br i1 %left, label %cold, label %done, !prof !1
 done:
   %r0 = extractvalue {i64, i64} %pair, 0
@@ -215,132 +215,16 @@ fill:
   br label %ready"""
 SCRATCH_BYTES = 2048
 
-_BATCH = """
-define ptr @batch(ptr %self, ptr %arg) {
-  %st = call ptr @PyLong_AsVoidPtr(ptr %arg)
-  %pq = getelementptr i64, ptr %st, i64 {RELEASE}
-  %flag = load i64, ptr %pq
-  %release = icmp ne i64 %flag, 0
-  br i1 %release, label %unlock, label %locked
-unlock:
-  %thread = call ptr @PyEval_SaveThread()
-  call void @packets(ptr %st)
-  call void @PyEval_RestoreThread(ptr %thread)
-  br label %answer
-locked:
-  call void @packets(ptr %st)
-  br label %answer
-answer:
-  %pe = getelementptr i64, ptr %st, i64 {REASON}
-  %reason = load i64, ptr %pe
-  %object = call ptr @PyLong_FromUnsignedLongLong(i64 %reason)
-  ret ptr %object
-}
-define internal i64 @offset(ptr %offsets, i64 %index, i1 %wide) alwaysinline {
-  br i1 %wide, label %eight, label %four
-eight:
-  %p8 = getelementptr i64, ptr %offsets, i64 %index
-  %v8 = load i64, ptr %p8, align 1
-  ret i64 %v8
-four:
-  %p4 = getelementptr i32, ptr %offsets, i64 %index
-  %v4 = load i32, ptr %p4, align 1
-  %z4 = zext i32 %v4 to i64
-  ret i64 %z4
-}
-define internal void @packets(ptr %st) noinline {
-entry:
-  %pd = getelementptr i64, ptr %st, i64 {DATA}
-  %data = load ptr, ptr %pd
-  %pdl = getelementptr i64, ptr %st, i64 {DATA_LENGTH}
-  %size = load i64, ptr %pdl
-  %po = getelementptr i64, ptr %st, i64 {OFFSETS}
-  %offsets = load ptr, ptr %po
-  %pw = getelementptr i64, ptr %st, i64 {WIDE}
-  %w = load i64, ptr %pw
-  %wide = icmp ne i64 %w, 0
-  %pv = getelementptr i64, ptr %st, i64 {VERDICTS}
-  %verdicts = load ptr, ptr %pv
-  %pi = getelementptr i64, ptr %st, i64 {INDEX}
-  %first = load i64, ptr %pi
-  %pn = getelementptr i64, ptr %st, i64 {END}
-  %end = load i64, ptr %pn
-  %pb = getelementptr i64, ptr %st, i64 {BUDGET}
-  %budget = load i64, ptr %pb
-  %pk = getelementptr i64, ptr %st, i64 {STACK}
-  %stk = load ptr, ptr %pk
-  %ps = getelementptr i64, ptr %st, i64 {SCRATCH}
-  %scratch = load ptr, ptr %ps
-  %pr = getelementptr i64, ptr %st, i64 {ROOM}
-  %room = load i64, ptr %pr
-  %pe = getelementptr i64, ptr %st, i64 {REASON}
-  store i64 0, ptr %pe
-  %pp = getelementptr i64, ptr %st, i64 {PACKET}
-  %pl = getelementptr i64, ptr %st, i64 {PACKET_LENGTH}
-  %begin = call i64 @offset(ptr %offsets, i64 %first, i1 %wide)
-  br label %loop
-loop:
-  %i = phi i64 [%first, %entry], [%i1, %next]
-  %low = phi i64 [%begin, %entry], [%high, %next]
-  %used = phi i64 [0, %entry], [%used1, %next]
-  %more = icmp ult i64 %i, %end
-  %fresh = icmp ult i64 %used, {SLICE}
-  %go = and i1 %more, %fresh
-  br i1 %go, label %packet, label %stop
-packet:
-  %i1 = add i64 %i, 1
-  %high = call i64 @offset(ptr %offsets, i64 %i1, i1 %wide)
-  %plen = sub i64 %high, %low
-  %c1 = icmp ule i64 %low, %high
-  %c2 = icmp ule i64 %high, %size
-  %c3 = icmp ule i64 %plen, {LONGEST}
-  %c12 = and i1 %c1, %c2
-  %c123 = and i1 %c12, %c3
-  br i1 %c123, label %good, label %bad, !prof !0
-good:
-  %given = getelementptr i8, ptr %data, i64 %low
-  {BATCH_COPY}
-  {BATCH_REGIONS}
-  {CONTEXT_SETUP}
-  %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
-      i64 0, i64 %budget)
-  %rest = extractvalue {i64, i64} %pair, 1
-  %left = icmp eq i64 %rest, {LEFT}
-  br i1 %left, label %cold, label %next, !prof !1
-next:
-  %r0 = extractvalue {i64, i64} %pair, 0
-  %out = getelementptr i64, ptr %verdicts, i64 %i
-  store i64 %r0, ptr %out
-  %spent = sub i64 %budget, %rest
-  %used1 = add i64 %used, %spent
-  br label %loop
-cold:
-  store i64 %i, ptr %pi
-  store ptr %pkt, ptr %pp
-  store i64 %plen, ptr %pl
-  ret void
-bad:
-  store i64 {BAD_OFFSETS}, ptr %pe
-  br label %stop
-stop:
-  store i64 %i, ptr %pi
-  store i64 -1, ptr %st
-  ret void
-}
-"""
-
 
 def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
     """The module of the entry points for programs on a hook of the given shape."""
     values: dict[str, object] = {
         "PASSED": PASSED,
-        "LONGEST": _longest(shape),
+        "LONGEST": longest(shape),
         "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
         "CLEN": shape.context_length,
         "CONTEXT_SETUP": _context_setup(shape),
         "REGION_SETUP": _region_setup(shape, "%regions") if lookups else "",
-        "BATCH_REGIONS": _BATCH_REGIONS if lookups else "",
-        "BATCH_COPY": _BATCH_COPY if may_write else "%pkt = getelementptr i8, ptr %given, i64 0",
         "SCRATCH_BYTES": SCRATCH_BYTES,
         "PRIVATE": "true" if shape.private_packet else "false",
         **_copying(may_write),
@@ -352,25 +236,15 @@ def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
         + _REPEAT
     )
     if shape.plain:
-        text += _CALL + _BATCH
-    for name in ("CONTEXT_SETUP", "REGION_SETUP", "COPY", "BATCH_COPY", "BATCH_REGIONS"):
+        text += _CALL
+    for name in ("CONTEXT_SETUP", "REGION_SETUP", "COPY"):
         text = text.replace("{" + name + "}", str(values[name]))
     return fill(text, **values)
 
 
-def _longest(shape: Shape) -> int:
+def longest(shape: Shape) -> int:
     """The longest packet that compiled code takes; a program without input takes none."""
     return 0 if shape.r1 == "zero" else SLOT_SIZE - (shape.packet_address & SLOT_SIZE - 1)
-
-
-_BATCH_COPY = """%roomy = icmp ule i64 %plen, %room
-  br i1 %roomy, label %copying, label %grow
-grow:
-  store i64 {SMALL_SCRATCH}, ptr %pe
-  br label %stop
-copying:
-  call void @llvm.memcpy.p0.p0.i64(ptr %scratch, ptr %given, i64 %plen, i1 false)
-  %pkt = getelementptr i8, ptr %scratch, i64 0"""
 
 
 def _copying(may_write: bool) -> dict[str, str]:
@@ -424,14 +298,3 @@ def _region_setup(shape: Shape, table: str) -> str:
     lines.append("%rgn = getelementptr i64, ptr %st, i64 {REGION_COUNT}")
     lines.append(f"store i64 {2 if shape.context_length else 1}, ptr %rgn")
     return "\n  ".join(lines)
-
-
-# The first region of a batch's table is the packet at hand.
-_BATCH_REGIONS = """%rgp = getelementptr i64, ptr %st, i64 {REGIONS}
-  %rgt = load ptr, ptr %rgp
-  %rg1 = getelementptr i64, ptr %rgt, i64 1
-  store i64 %plen, ptr %rg1
-  %rg2 = getelementptr i64, ptr %rgt, i64 2
-  store ptr %pkt, ptr %rg2
-  %rg5 = getelementptr i64, ptr %rgt, i64 5
-  store i64 %plen, ptr %rg5"""

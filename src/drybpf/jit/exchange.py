@@ -39,7 +39,9 @@ class NativeContext(Context):
 class Exchange:
     """The words of one run, and all that they point at."""
 
-    def __init__(self, state: State, helpers: Sequence[int], *, moving: bool = False) -> None:
+    def __init__(
+        self, state: State, helpers: Sequence[int | None], *, moving: bool = False
+    ) -> None:
         """Make the words of a run; `moving` is for code that lets the packet's ends move."""
         self.state, self._moving = state, moving
         self.outer = list(state.frames)  # of the callers of the function that is entered
@@ -84,11 +86,11 @@ class Exchange:
             words[layout.PACKET] = host_address(frame.buffer)
             words[layout.LOW], words[layout.BEGIN], words[layout.HIGH] = frame.start, begin, end
 
-    def _prepare_helpers(self, numbers: Sequence[int]) -> None:
+    def _prepare_helpers(self, numbers: Sequence[int | None]) -> None:
         state, words = self.state, self.words
         table, kept = helper_table(
-            [state.helpers.get(number) for number in numbers],
-            [NativeContext(state, number, words) for number in numbers],
+            [None if number is None else state.helpers.get(number) for number in numbers],
+            [None if number is None else NativeContext(state, number, words) for number in numbers],
         )
         words[layout.HELPERS] = ctypes.addressof(table)
         self._keep += [table, kept]
@@ -187,27 +189,30 @@ class BatchExchange:
         self.address = ctypes.addressof(self.words)
         self.given, self._packets = given, packets
         stack = (ctypes.c_char * (MAX_FRAMES * FRAME_STRIDE))()
-        context = bytes(shape.context_length)
+        context = shape.context_length
         # The packet's entry is kept up to date by compiled code.
         table = (ctypes.c_uint64 * (2 * layout.REGION_WORDS))()
-        table[0], table[3], table[4] = shape.packet_address, 1, M64
         inside = self.address + 8 * layout.CONTEXT_BYTES
         writable = int(shape.context_writable and not shape.protected)
-        table[6:12] = [CONTEXT, len(context), inside, writable, M64, len(context)]
+        table[:] = [
+            *(shape.packet_address, 0, 0, 1, M64, 0),
+            *(CONTEXT, context, inside, writable, M64, context),
+        ]
         self._keep = verdicts, stack, table
-        for word, value in {
-            layout.STACK: ctypes.addressof(stack),
-            layout.REGIONS: ctypes.addressof(table),
-            layout.REGION_COUNT: 2 if context else 1,
-            layout.DATA: host_address(packets.data),
-            layout.DATA_LENGTH: len(packets.data),
-            layout.OFFSETS: host_address(packets.offsets),
-            layout.WIDE: int(packets.offsets.itemsize == 8),
-            layout.VERDICTS: host_address(memoryview(verdicts)),
-            layout.BUDGET: given,
-            layout.RELEASE: 1,
-        }.items():
-            self.words[word] = value
+        count = 2 if context else 1
+        self.words[layout.STACK : layout.REGION_COUNT + 1] = [
+            ctypes.addressof(stack),
+            ctypes.addressof(table),
+            count,
+        ]
+        self.words[layout.DATA : layout.VERDICTS + 1] = [
+            host_address(packets.data),
+            len(packets.data),
+            host_address(packets.offsets),
+            int(packets.offsets.itemsize == 8),
+            verdicts.buffer_info()[0],
+        ]
+        self.words[layout.BUDGET], self.words[layout.RELEASE] = given, 1
         self._make_room(2048)
 
     def _make_room(self, size: int) -> None:

@@ -24,13 +24,11 @@ from drybpf.isa.semantics import (
 )
 from drybpf.jit import layout
 from drybpf.jit.copies import BARRIER, Copies
-from drybpf.jit.guard import Bounds
+from drybpf.jit.counting import Counters, Counting
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
 from drybpf.jit.surroundings import NOWHERE, Surroundings
 from drybpf.memory import (
-    CONTEXT,
-    DATA,
     FRAME_SIZE,
     FRAME_STRIDE,
     PACKET,
@@ -55,12 +53,13 @@ Emitter = Callable[["FunctionText", int, Instruction], None]
 class Lowering:
     """How a helper of the kernel's is compiled.
 
-    `pointers` are the registers that it takes addresses in.  `emit` gives r0, or None where this
-    call is none that it can do.
+    `applies` says whether compiled code can do the call at a slot, `emit` gives its r0; `pointers`
+    are the registers that it takes addresses in.
     """
 
     pointers: tuple[int, ...]
-    emit: Callable[[FunctionText, int], Value | None]
+    emit: Callable[[FunctionText, int], Value]
+    applies: Callable[[FunctionText, int], bool] = lambda _f, _pc: True
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,9 @@ class Options:
     protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
     tail: bool = False  # whether it is entered by a tail call
     numbered: bool = False  # whether several programs may take part in a run
+    lowered: Mapping[int, Lowering] = field(default_factory=dict)  # helpers by number
     paranoid: bool = False  # whether what guards stand for is checked all the same
-    hoists: bool = True  # whether loops are versioned
-    lowered: Mapping[int, Lowering] = field(
-        default_factory=dict
-    )  # helpers with a form of their own
+    batch: bool = False  # whether it is inlined into a loop over packets
 
 
 class FunctionText(Text):
@@ -100,12 +97,14 @@ class FunctionText(Text):
         emitters: Mapping[str, Emitter],
         natives: Mapping[int, Function[...]],
         begin: tuple[Value, Value] | int | None = None,
+        counters: Counters | None = None,
     ) -> None:
         """Prepare; `helpers` maps helper numbers to their places in the run's table.
 
         `natives` are the helpers in restricted Python, by number.  With a `begin` this is the way
         into the module, `@enter`: the program begins with those values of r1 and r2, or goes on at
-        that slot with the registers in the run's memory.
+        that slot with the registers in the run's memory.  With `counters` it counts the edges of
+        its flow graph.
         """
         super().__init__()
         self.code, self.entry, self.options, self.helpers = code, entry, options, helpers
@@ -117,6 +116,7 @@ class FunctionText(Text):
         self.blocks = self._find_blocks()
         self.block = entry  # the current one
         self.copies = Copies(self)
+        self.counting = Counting(self, counters)
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.uses_lookup = False
@@ -156,13 +156,21 @@ class FunctionText(Text):
         row = instruction.row if instruction else None
         if row is None or instruction is None:
             return False
-        if row.semantics == "call_helper" and instruction.imm & M32 in self.options.lowered:
-            lowering = self.options.lowered[instruction.imm & M32]
+        lowering = self.lowering(pc, instruction)
+        if lowering is not None:
             guesses = [self.guesses[pc][register] for register in lowering.pointers]
-            return not all(isinstance(guess, Pointer) for guess in guesses)
+            known = all(isinstance(guess, Pointer) for guess in guesses)
+            return not known or pc in self.options.lookups
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives
         return bool(_ACCESSES.get(row.semantics)) and self.region(pc, instruction) is None
+
+    def lowering(self, pc: int, instruction: Instruction) -> Lowering | None:
+        """The form that a helper's call has here, where it has one."""
+        if instruction.row is None or instruction.row.semantics != "call_helper":
+            return None
+        found = self.options.lowered.get(instruction.imm & M32)
+        return found if found is not None and found.applies(self, pc) else None
 
     def region(self, pc: int, instruction: Instruction) -> int | None:
         """The region that an access is guessed to lie in."""
@@ -173,30 +181,6 @@ class FunctionText(Text):
             return None
         return guess.region
 
-    def is_bounded(self, region: int) -> bool:
-        """Whether guards can stand for the checks of a region: not where it holds values apart."""
-        store = self.options.around.store_at(region)
-        return region < DATA or (store is not None and store.mask == -1)
-
-    def bounds(self, region: int) -> Bounds:
-        """Where a region lies: what the guards of loops demand of accesses guessed to be in it."""
-        if region == PACKET and self.options.moving:
-            low, high = (self.value(f"load i64, ptr %p.{name}") for name in ("low", "high"))
-            return Bounds(low, self.value(f"sub i64 {high}, {low}"))
-        if region == PACKET:
-            return Bounds(self.options.packet_address, "%plimit1")
-        if region == CONTEXT:
-            return Bounds(CONTEXT, self.options.context_length or "%climit1")
-        store = self.options.around.store_at(region) if region >= DATA else None
-        if store is not None:
-            return Bounds(store.start, store.length)
-        return Bounds("%low", FRAME_SIZE)
-
-    def changes_limits(self, instruction: Instruction) -> bool:
-        """Whether an instruction may change what `bounds` gives."""
-        calls = instruction.row is not None and instruction.row.semantics.startswith("call")
-        return calls and self.options.moving
-
     # The function
 
     def emit(self) -> list[str]:
@@ -204,6 +188,7 @@ class FunctionText(Text):
         self.lines.append(self._head())
         self.label("entry")
         self._emit_prologue()
+        self.counting.begin()
         prologue = len(self.lines)
         self.copies.begin(self.entry if self.start is None else self.start)
         for copy in self.copies:
@@ -221,6 +206,8 @@ class FunctionText(Text):
             return (
                 f"define internal {RESULT} @f{self.entry}({PARAMETERS}, i64 %fuel0, {arguments}) {{"
             )
+        if self.options.batch:
+            return f"define internal {RESULT} @enter({PARAMETERS}, i64 %fuel0) alwaysinline {{"
         return f"define {RESULT} @enter({PARAMETERS}, i64 %fuel0) {{"
 
     def _initial(self, number: int) -> Value:
@@ -317,6 +304,7 @@ class FunctionText(Text):
         self.label(self.copies.label(first))
         if self.copies.is_plain(first):
             self.line(BARRIER)
+        self.counting.block(first)
         self.cache, self.dirty = {}, set()
         self.block, pcs = first, self.blocks[first]
         self.refund = self.code.fuel.get(first, 0)
@@ -361,7 +349,8 @@ class FunctionText(Text):
 
     def to(self, target: int) -> str:
         """The label that control goes to from the current block, on its way to a slot."""
-        return self.copies.to(self.block, target)
+        label = self.copies.to(self.block, target)
+        return self.counting.way(self.block, target, label)
 
     # Registers
 
@@ -412,6 +401,7 @@ class FunctionText(Text):
             )
         if self.options.counting and uncounted:
             self.line(f"call void @count(ptr %st, i64 {-uncounted})")
+        self.counting.write()
         values = ", ".join(f"i64 {value}" for value in (fuel, *registers, "%top"))
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
         self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from drybpf.isa.semantics import M64, signed
 from drybpf.jit.affine import Symbol, Terms, Value
+from drybpf.jit.bounds import Bounds
 from drybpf.jit.graph import Block, Graph
 from drybpf.jit.ir import Text
 from drybpf.jit.loops import STILL, Movement, Plan, Test
@@ -15,14 +16,6 @@ from drybpf.jit.trips import MOST_PASSES, Number, Numbers, Truth, passes
 MOST_REGISTER_STEP = 1 << 20  # what a register may hold that others move by
 MOST_APART = 1 << 20  # of accesses that are demanded as one
 _NEVER = 1 << 40  # more than any count
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """A region: where it begins, and what an offset of one byte must be below."""
-
-    start: Number
-    limit: Number
 
 
 @dataclass
@@ -47,7 +40,7 @@ class Guard:
         graph: Graph,
         plan: Plan,
         load: Callable[[Symbol], Number],
-        bounds: Callable[[int], Bounds],
+        bounds: Callable[[int], Bounds | None],
     ) -> None:
         """Prepare; `load` gives what a symbol holds now, `bounds` those of a region."""
         self._n, self._graph, self._plan = Numbers(text), graph, plan
@@ -95,6 +88,9 @@ class Guard:
         """Find how often each test passes; a count that is not right counts for nothing."""
         tests, n = self._plan.tests, self._n
         for test in tests:
+            if test.most is not None:
+                self._counts.append((test, test.most))
+                continue
             left = self._value(test.left.terms, test.left.constant)
             right = self._value(test.right.terms, test.right.constant)
             if test.step.register is not None:
@@ -170,14 +166,21 @@ class Guard:
         """Demand that a range lies within its region, or below 2^bits, in every iteration."""
         n, move = self._n, _movement(self._plan, one.terms)
         where = Bounds(0, 1 << (one.bits or 0)) if one.region is None else self._bounds(one.region)
+        if where is None:
+            self._require(False)
+            return
         offset = n.sub(self._value(one.terms, one.first + one.low), where.start)
         moved = self._moved(move, one.behind)
         if move.by < 0:
             self._require(n.less(moved, n.add(offset, 1)))
-            moved = 0
+            offset = n.sub(offset, moved)
         reach = n.add(moved, one.end - one.low - 1)
-        self._require(n.less(reach, where.limit))
-        self._require(n.less(offset, n.sub(where.limit, reach)))
+        limit = where.limit
+        if where.mask != -1:
+            self._require(n.less(offset, limit))
+            offset, limit = n.low_bits(offset, where.mask), where.room
+        self._require(n.less(reach, limit))
+        self._require(n.less(offset, n.sub(limit, reach)))
 
     def _moved(self, move: Movement, behind: tuple[bool, ...]) -> Number:
         """How far something moves until it last runs."""

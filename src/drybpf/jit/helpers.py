@@ -1,11 +1,14 @@
 """The kernel's helpers that compiled code does itself, by the kernel's names.
 
-A helper is lowered where its arguments can be checked before its first effect.  Where this call is
-none that compiled code can do (the map is not known), `emit` gives None and Python is asked.
+A helper is lowered where its arguments can be checked before its first effect, and its map is
+known; else Python is asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from drybpf.errors import CompileError
 from drybpf.jit import layout
 from drybpf.jit.access import argument, host_address
 from drybpf.jit.function import PASSED, RESULT, FunctionText, Lowering
@@ -15,17 +18,34 @@ from drybpf.maps import layout as header
 from drybpf.native.restricted import Function
 from drybpf.state import MAX_TAIL_CALLS
 
-ENOENT, E2BIG = 2, 7
+ENOENT = 2
 NONE = str(-1)  # the offset that a look-up gives where there is no value
 
 
-def _map(f: FunctionText, pc: int, register: int = 1) -> MapShape | None:
-    """The map in a register, where that is known; a wrong guess leaves."""
+def _has_map(register: int, kind: str) -> Callable[[FunctionText, int], bool]:
+    """Whether a register holds a known map of a kind: with `values`, or with `programs`."""
+
+    def applies(f: FunctionText, pc: int) -> bool:
+        shape = f.options.around.map_of(f.guesses[pc][register])
+        return shape is not None and getattr(shape, kind) is not None
+
+    return applies
+
+
+def _map(f: FunctionText, pc: int, register: int = 1) -> MapShape:
+    """The map in a register; a wrong guess leaves."""
     shape = f.options.around.map_of(f.guesses[pc][register])
-    if shape is not None:
-        same = f.value(f"icmp eq i64 {f.get(register)}, {shape.handle}")
-        f.leave_unless(same, pc, "othermap")
+    if shape is None:
+        raise CompileError("a call is compiled only where its map is known")
+    same = f.value(f"icmp eq i64 {f.get(register)}, {shape.handle}")
+    f.leave_unless(same, pc, "othermap")
     return shape
+
+
+def _values(shape: MapShape) -> StoreShape:
+    if shape.values is None:
+        raise CompileError("a call is compiled only where its map has values")
+    return shape.values
 
 
 def _word(f: FunctionText, word: int) -> Value:
@@ -45,10 +65,8 @@ def _operation(f: FunctionText, storage: Value, word: int, *arguments: Value) ->
     return f.value(f"call i64 {function}({passed})")
 
 
-def _map_lookup(f: FunctionText, pc: int) -> Value | None:
+def _map_lookup(f: FunctionText, pc: int) -> Value:
     shape = _map(f, pc)
-    if shape is None or shape.values is None:
-        return None
     key = _integer(f, host_address(f, pc, argument(f, pc, 2), shape.key_size, "read"))
     storage = f.store_entry(shape.entry)
     cpu = _word(f, layout.CPU)
@@ -56,7 +74,7 @@ def _map_lookup(f: FunctionText, pc: int) -> Value | None:
         offset = _operation(f, storage, header.LOOKUP, key, cpu)
     else:
         offset = _inline(f, shape.lookup, _integer(f, storage), key, cpu)
-    return _value_at(f, shape.values, offset)
+    return _value_at(f, _values(shape), offset)
 
 
 def _inline(f: FunctionText, function: Function[...], *arguments: Value) -> Value:
@@ -87,10 +105,8 @@ def _value_at(f: FunctionText, values: StoreShape, offset: Value) -> Value:
     return f.value(f"phi i64 [{address}, %some{name}], [0, %none{name}]")
 
 
-def _map_update(f: FunctionText, pc: int) -> Value | None:
+def _map_update(f: FunctionText, pc: int) -> Value:
     shape = _map(f, pc)
-    if shape is None or shape.values is None:
-        return None
     key = host_address(f, pc, argument(f, pc, 2), shape.key_size, "read")
     value = host_address(f, pc, argument(f, pc, 3), shape.value_size, "read")
     places = _integer(f, key), _integer(f, value)
@@ -99,39 +115,32 @@ def _map_update(f: FunctionText, pc: int) -> Value | None:
     return _operation(f, storage, header.UPDATE, *places, f.get(4), *run)
 
 
-def _map_delete(f: FunctionText, pc: int) -> Value | None:
+def _map_delete(f: FunctionText, pc: int) -> Value:
     shape = _map(f, pc)
-    if shape is None or shape.values is None:
-        return None
     key = _integer(f, host_address(f, pc, argument(f, pc, 2), shape.key_size, "read"))
     storage = f.store_entry(shape.entry)
     return _operation(f, storage, header.DELETE, key, _word(f, layout.EPOCH))
 
 
-def _smp_processor_id(f: FunctionText, _: int) -> Value | None:
+def _smp_processor_id(f: FunctionText, _: int) -> Value:
     return _word(f, layout.CPU)
 
 
-def _tail_call(f: FunctionText, pc: int) -> Value | None:
+def _tail_call(f: FunctionText, pc: int) -> Value:
     """Go on in the code of another program, where that is compiled; r0 is what a failure gives."""
     shape = _map(f, pc, 2)
-    if shape is None or shape.programs is None:
-        return None
     name = len(f.lines)
     index = f.zext(f.trunc(f.get(3), 32), 32)
     calls = f.value(f"getelementptr i64, ptr %st, i64 {layout.TAIL_CALLS}")
     count = f.value(f"load i64, ptr {calls}")
     few = f.value(f"icmp ult i64 {count}, {MAX_TAIL_CALLS}")
     inside = f.value(f"icmp ult i64 {index}, {shape.max_entries}")
-    before = f"%tail{name}"
-    f.line(f"br label {before}")
-    f.label(f"tail{name}")
     f.line(f"br i1 {inside}, label %slot{name}, label %fail{name}")
     f.label(f"slot{name}")
     storage = f.store_entry(shape.entry)
     slots = f.value(f"getelementptr i8, ptr {storage}, i64 {shape.programs}")
     slot = f.value(f"getelementptr i64, ptr {slots}, i64 {index}")
-    number = f.value(f"lshr i64 {f.value(f'load i64, ptr {slot}')}, 32")
+    number = f.value(f"load i64, ptr {slot}")
     filled = f.value(f"icmp ne i64 {number}, 0")
     f.line(f"br i1 {filled}, label %full{name}, label %fail{name}")
     f.label(f"full{name}")
@@ -142,12 +151,13 @@ def _tail_call(f: FunctionText, pc: int) -> Value | None:
     f.leave_unless(f.value(f"icmp ne ptr {function}, null"), pc, "uncompiled")
     f.line(f"store i64 {f.value(f'add i64 {count}, 1')}, ptr {calls}")
     f.uncount()
+    f.counting.end(pc)
+    f.counting.write()
     fuel = f.value("load i64, ptr %fuel")
     pair = f.value(f"call {RESULT} {function}({PASSED}, i64 %depth, i64 {fuel})")
     f.line(f"ret {RESULT} {pair}")
     f.label(f"fail{name}")
-    ways = f"[{-ENOENT}, {before}], [{-ENOENT}, %slot{name}], [{-E2BIG}, %full{name}]"
-    return f.value(f"phi i64 {ways}")
+    return str(-ENOENT)
 
 
 def _pointer(f: FunctionText, word: int) -> Value:
@@ -156,9 +166,9 @@ def _pointer(f: FunctionText, word: int) -> Value:
 
 
 LOWERINGS: dict[str, Lowering] = {
-    "map_lookup_elem": Lowering((2,), _map_lookup),
-    "map_update_elem": Lowering((2, 3), _map_update),
-    "map_delete_elem": Lowering((2,), _map_delete),
+    "map_lookup_elem": Lowering((2,), _map_lookup, _has_map(1, "values")),
+    "map_update_elem": Lowering((2, 3), _map_update, _has_map(1, "values")),
+    "map_delete_elem": Lowering((2,), _map_delete, _has_map(1, "values")),
     "get_smp_processor_id": Lowering((), _smp_processor_id),
-    "tail_call": Lowering((), _tail_call),
+    "tail_call": Lowering((), _tail_call, _has_map(2, "programs")),
 }

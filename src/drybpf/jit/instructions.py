@@ -21,6 +21,7 @@ from drybpf.jit import layout, lowering
 from drybpf.jit.access import Access, Pointed, host_address, legacy_bounds, packet_place
 from drybpf.jit.function import PASSED, RESULT, Emitter, FunctionText
 from drybpf.jit.ir import Value
+from drybpf.jit.plan import OUTSIDE
 from drybpf.jit.provenance import Pointer
 from drybpf.memory import (
     CONTEXT,
@@ -70,10 +71,12 @@ def _jump(f: FunctionText, pc: int, instruction: Instruction) -> None:
 
 
 def _exit(f: FunctionText, _pc: int, _instruction: Instruction) -> None:
+    f.counting.edge(f.block, OUTSIDE)
     _return(f, f.get(0))
 
 
 def _return(f: FunctionText, value: Value) -> None:
+    f.counting.write()
     fuel = f.value("load i64, ptr %fuel")
     pair = f.value(f"insertvalue {RESULT} undef, i64 {value}, 0")
     f.line(f"ret {RESULT} {f.value(f'insertvalue {RESULT} {pair}, i64 {fuel}, 1')}")
@@ -103,6 +106,7 @@ def _call_local(f: FunctionText, pc: int, instruction: Instruction) -> None:
         f.label(f"unwind{name}")
         if f.options.counting and uncounted:
             f.line(f"call void @count(ptr %st, i64 {-uncounted})")
+        f.counting.write()
         code = f"i64 {f.number}"
         f.line(f"call void @save_frame(ptr %st, i64 %depth, i64 {pc + 1}, {saved}, {code})")
         f.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
@@ -125,12 +129,16 @@ def _after_call(f: FunctionText, result: Value) -> None:
 
 def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
     number = instruction.imm & M32
-    if number in f.options.lowered:
-        result = f.options.lowered[number].emit(f, pc)
-        if result is not None:
-            _after_call(f, result)
-            return
+    lowering = f.lowering(pc, instruction)
+    if lowering is not None:
+        _after_call(f, lowering.emit(f, pc))
+        return
     index = f.helpers.setdefault(number, len(f.helpers))
+    if f.options.numbered:  # several programs use one table
+        index = number
+        if number > layout.LAST_SHARED_HELPER:
+            _always_leave(f, pc, instruction)
+            return
     if number in f.natives:
         _after_call(f, _call_native(f, f.natives[number], index))
         return
@@ -256,6 +264,7 @@ def _packet_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
         f.label(f"end{name}")
         if f.options.counting and uncounted > 1:
             f.line(f"call void @count(ptr %st, i64 {1 - uncounted})")
+        f.counting.end(pc)
         _return(f, "0")
         f.label(f"deep{name}")
         f.leave(pc, cache, uncounted, refund)

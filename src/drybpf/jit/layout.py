@@ -16,6 +16,7 @@ CONTEXT, CONTEXT_LENGTH = 18, 19
 STACK = 20  # host address of the whole stack
 REGIONS, REGION_COUNT = 21, 22  # host address of the table of regions
 HELPERS = 23  # host address of pairs: helper, its context
+LAST_SHARED_HELPER = 1023  # by its number, where programs share the table; others leave
 PENDING = 24  # a helper's result that is not a plain number: an owned reference
 COUNT = 25  # instructions, in the counting variant
 CONTEXT_BYTES = 26  # a context of up to 48 bytes, built by compiled code

@@ -66,6 +66,7 @@ from drybpf.jit.affine import (
     cut,
     join_states,
     operate,
+    shifted,
     substitute,
     symbol,
 )
@@ -77,6 +78,7 @@ from drybpf.memory import FRAME_SIZE, STACK
 MOST_STEP = 1 << 20  # of an induction by a constant
 MOST_TESTS = 3  # of one loop
 MOST_COST = 1 << 28  # fuel of an iteration
+MOST_BOUND = 1 << 16  # up to which an inner loop may count from an unknown number
 MOST_WORK = 40  # evaluations of each instruction, before a function is left as it is
 
 
@@ -113,6 +115,7 @@ class Test:
     signed: bool
     step: Movement = STILL  # of what is on the left
     exact: bool = False  # whether it fails in the very iteration that the numbers say
+    most: int | None = None  # how often it passes at most, where that does not depend on numbers
 
 
 @dataclass
@@ -138,6 +141,7 @@ class Plan:
     cost: int | None  # fuel of an iteration, where the guard is for fuel too
     points: frozenset[Block]  # the fuel points that it is for
     rests: Mapping[Symbol, frozenset[Fact]]  # the facts that each movement rests on
+    tested: frozenset[Fact]  # those that the tests rest on
 
     @property
     def proved(self) -> frozenset[int]:
@@ -153,7 +157,6 @@ class Body:
     blocks: Mapping[Block, tuple[tuple[int, Instruction], ...]]
     fuel: Mapping[int, int]
     region: Callable[[int, Instruction], int | None]  # of an access, where it is guessed
-    bounded: Callable[[int], bool]  # whether the limits of a region are known at a guard
     wide: Callable[[int, Instruction], int | None]  # the number that an lddw loads
     changes_limits: Callable[[Instruction], bool]  # whether a call may move a region's end
 
@@ -184,7 +187,7 @@ class Analysis:
             for block in loop.body
             for _, instruction in self.body.blocks[block]
         ):
-            return Plan(loop, {}, (), (), frozenset(), None, frozenset(), {})
+            return Plan(loop, {}, (), (), frozenset(), None, frozenset(), {}, frozenset())
         initial: State = {which: symbol(which) for which in (*range(11), *SLOTS)}
         self._slots_lost = False
         walk = self._walk(loop, initial)
@@ -226,14 +229,14 @@ class Analysis:
         progress = _progress(plan, state)
         inside = self._walk(inner, progress.anywhere)
         walk.touches += inside.touches
-        count = progress.passes
+        count = progress.count
         if count is None or inside.cost is None or walk.cost is None:
             walk.cost = None
         else:
-            walk.cost += inside.cost * (count + 1)
+            walk.cost += inside.cost * (count.passes + 1)
             walk.facts |= inside.facts | progress.facts
         leaving = {edge: left for edge, left in inside.edges.items() if edge[1] not in inner.body}
-        if count is not None and not inner.inner and len(plan.tests) == 1 and plan.tests[0].exact:
+        if count is not None and count.exact and not inner.inner:
             last, block = self._walk(inner, progress.last), plan.tests[0].block
             for edge in leaving:
                 if edge[0] == block and edge in last.edges:
@@ -307,8 +310,7 @@ class Analysis:
         address = add(state.get(base), constant(instruction.offset))
         region = self.body.region(pc, instruction)
         if base != 10:
-            bounded = region if region is not None and self.body.bounded(region) else None
-            walk.touches.append(Touch(pc, block, address, access_size(semantics), bounded))
+            walk.touches.append(Touch(pc, block, address, access_size(semantics), region))
         return address, region
 
     def _write(
@@ -383,20 +385,49 @@ def _substituted(facts: Iterable[Fact], values: State) -> frozenset[Fact] | None
     return frozenset(found)
 
 
-def _known_passes(plan: Plan, state: State) -> int | None:
-    """How often an inner loop's tests pass at most, where that is a number."""
-    counts = []
-    for test in plan.tests:
-        left, right = substitute(test.left, state), substitute(test.right, state)
-        step = _known_movement(test.step, state)
-        if left is None or right is None or left.number is None or right.number is None or not step:
-            continue
+@dataclass(frozen=True)
+class _Count:
+    """How often an inner loop's tests pass at most; `exact` if it is left in that iteration."""
+
+    passes: int
+    exact: bool = False
+    facts: frozenset[Fact] = frozenset()
+
+
+def _count(plan: Plan, state: State) -> _Count | None:
+    """The count of an inner loop, where that is a number."""
+    counts = [count for test in plan.tests if (count := _count_of(test, plan, state)) is not None]
+    return min(counts, key=lambda count: count.passes, default=None)
+
+
+def _count_of(test: Test, plan: Plan, state: State) -> _Count | None:
+    if test.most is not None:
+        return _Count(test.most)
+    left, right = substitute(test.left, state), substitute(test.right, state)
+    step = _known_movement(test.step, state)
+    if right is None or right.number is None:
+        return None
+    if left is not None and left.number is not None and step:
         count, fine = passes(
             Numbers(), test.relation, step, left.number, right.number, is_signed=test.signed
         )
         if fine and isinstance(count, int):
-            counts.append(count)
-    return min(counts, default=None)
+            return _Count(count, exact=test.exact and len(plan.tests) == 1)
+    # From any first value, below or not, it is no more often than from 0.
+    if test.relation in ("lt", "le") and not test.signed and right.number < MOST_BOUND:
+        facts = _positive_step(test, plan.loop.header, state)
+        if facts is not None:
+            return _Count(right.number + 1, facts=facts)
+    return None
+
+
+def _positive_step(test: Test, block: Block, state: State) -> frozenset[Fact] | None:
+    """What must hold for a step, known to be upwards, to be at least 1."""
+    if test.step.register is None:
+        return frozenset()
+    before = add(state.get(test.step.register), constant(-1))
+    cut_or_none = cut(before, 20, block) if before is not None and before.terms else None
+    return cut_or_none.assumed if cut_or_none is not None else None
 
 
 def _known_movement(move: Movement, state: State) -> int | None:
@@ -411,29 +442,30 @@ def _known_movement(move: Movement, state: State) -> int | None:
 class _Progress:
     """An inner loop's header in the terms of the loop around it."""
 
-    passes: int | None
+    count: _Count | None
     anywhere: State  # in any of its iterations
     last: State  # in the one after so many passes
-    facts: frozenset[Fact]  # that the number of passes rests on
+    facts: frozenset[Fact]  # that the count rests on
 
 
 def _progress(plan: Plan, state: State) -> _Progress:
-    count = _known_passes(plan, state)
+    count = _count(plan, state)
     anywhere, last = dict[Symbol, Value](), dict[Symbol, Value]()
     for which, move in plan.moves.items():
         entry, by = state.get(which), _known_movement(move, state)
         if entry is None or by is None or (by and count is None):
             continue
-        total = by * (count or 0)
+        total = by * (count.passes if count else 0)
         moved = add(entry, Value((), min(0, total) & M64, abs(total)) if total else constant(0))
         final = add(entry, constant(total))
         if moved is not None and final is not None:
             anywhere[which], last[which] = moved, final
-    tested = _substituted(_facts_of_tests(plan), anywhere)
+    tested = _substituted(plan.tested, anywhere)
     if tested is None and count is not None:
-        still = {which: v for which, v in state.items() if plan.moves.get(which) == STILL}
+        still = {which: v for which, v in anywhere.items() if plan.moves[which] == STILL}
         return _resting(plan, _Progress(None, still, still, frozenset()))
-    return _resting(plan, _Progress(count, anywhere, last, tested or frozenset()))
+    facts = (tested or frozenset()) | (count.facts if count else frozenset())
+    return _resting(plan, _Progress(count, anywhere, last, facts))
 
 
 def _resting(plan: Plan, bare: _Progress) -> _Progress:
@@ -447,19 +479,7 @@ def _resting(plan: Plan, bare: _Progress) -> _Progress:
             anywhere[which] = replace(value, assumed=value.assumed | facts)
             there = bare.last[which]
             last[which] = replace(there, assumed=there.assumed | facts)
-    return _Progress(bare.passes, anywhere, last, bare.facts)
-
-
-def _facts_of_tests(plan: Plan) -> frozenset[Fact]:
-    return frozenset(
-        fact for test in plan.tests for side in (test.left, test.right) for fact in side.assumed
-    ) | frozenset(
-        fact
-        for test in plan.tests
-        for side in (test.left, test.right)
-        for which, _ in side.terms
-        for fact in plan.rests.get(which, ())
-    )
+    return _Progress(bare.count, anywhere, last, bare.facts)
 
 
 # Tests
@@ -509,6 +529,7 @@ class _Choice:
         self.moves: dict[Symbol, Movement] = {}
         self._rests: dict[Symbol, frozenset[Fact]] = {}
         registers = {}
+        self._halved: dict[Symbol, int] = {}  # by how many bits it is shifted in each iteration
         for which in initial:
             value = latch.get(which)
             if value is None or not value.exact:
@@ -517,6 +538,8 @@ class _Choice:
             if value.terms == ((which, 1),) and abs(step) <= MOST_STEP:
                 self.moves[which] = Movement(step)
                 self._rests[which] = value.assumed
+            elif value.terms == ((shifted(which, 1), 1),) and not step and not value.assumed:
+                self._halved[which] = 1
             elif not step and len(value.terms) == 2 and (which, 1) in value.terms:
                 ((other, times),) = set(value.terms) - {(which, 1)}
                 if times == 1:
@@ -558,6 +581,7 @@ class _Choice:
             cost,
             points if cost is not None else frozenset(),
             rests,
+            frozenset(self._facts_of_all(tests)),
         )
 
     def _facts_of_all(self, tests: Iterable[Test]) -> Iterable[Fact]:
@@ -580,6 +604,9 @@ class _Choice:
 
     def _turned(self, test: Test) -> Test | None:
         """With what moves on the left, and what stays where it is on the right."""
+        halving = self._halving(test)
+        if halving is not None:
+            return halving
         left, right = self.movement(test.left), self.movement(test.right)
         if left == STILL and right is not None:
             relation = _MIRRORED[test.relation]
@@ -602,6 +629,17 @@ class _Choice:
             return None
         exact = test.right.exact
         return replace(test, right=replace(bound, spread=0), step=step, exact=exact)
+
+    def _halving(self, test: Test) -> Test | None:
+        """A test that ends a loop when a number, shifted right each time, is small: 64 times."""
+        number = test.right.number
+        wanted = {"ne": number == 0, "gt": True, "ge": number != 0}.get(test.relation, False)
+        if number is None or not wanted or test.signed or test.left.assumed or test.right.assumed:
+            return None
+        for which, amount in self._halved.items():
+            if test.left in (symbol(which), symbol(shifted(which, amount))):
+                return replace(test, left=constant(0), most=64)
+        return None
 
     def movement(self, value: Value) -> Movement | None:
         """By how much a value moves in an iteration; None where that is not known."""

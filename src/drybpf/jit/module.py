@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.flow import function_bounds
+from drybpf.jit import batches
+from drybpf.jit.counting import DECLARATION, Counters
 from drybpf.jit.function import FunctionText, Options
 from drybpf.jit.helpers import LOWERINGS
 from drybpf.jit.instructions import EMITTERS
+from drybpf.jit.plan import Plan
 from drybpf.jit.provenance import (
     Analysis,
     EntryGuess,
@@ -35,6 +39,19 @@ class Module:
     ir: str
     helpers: tuple[int, ...]  # numbers, in the order of the run's table
     lookups: bool  # whether the table of regions is read
+    plans: tuple[Plan, ...] = ()  # where the functions count, in the covering variant
+    counters: int = 0
+
+    def facts(self) -> bytes:
+        """All but the text, as a line for the cache of compiled code."""
+        plans = [plan.to_json() for plan in self.plans]
+        return json.dumps([self.helpers, self.lookups, plans, self.counters]).encode()
+
+    @classmethod
+    def from_facts(cls, facts: bytes) -> Module:
+        """The inverse of `facts`."""
+        helpers, lookups, plans, counters = json.loads(facts)
+        return cls("", tuple(helpers), lookups, tuple(map(Plan.from_json, plans)), counters)
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,9 @@ class Choices:
     `start` the module goes on from that slot instead of beginning the program; `natives` are the
     helpers in restricted Python and `kernel` those that have a lowering of their own, by number;
     `around` is the space; `moving` lets the packet's ends move; `tail` is for a program that tail
-    calls enter, `numbered` for one that may make them.
+    calls enter, `numbered` for one that may make them; `paranoid` checks what the guards of loops
+    stand for; `batch` is for a module whose way in is the loop over a batch; `covering` counts
+    the edges of the flow graph.
     """
 
     lookups: frozenset[int] = frozenset()
@@ -58,6 +77,8 @@ class Choices:
     tail: bool = False
     numbered: bool = False
     paranoid: bool = False
+    batch: bool = False
+    covering: bool = False
 
 
 def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Module:
@@ -67,11 +88,20 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
     analyses = analyse(code, facts)
     helpers: dict[int, int] = {}
     functions: list[FunctionText] = []
+    counters = Counters() if choices.covering else None
 
     def add(entry: int, begin: tuple[str, str] | int | None = None) -> FunctionText:
         analysis = analyses.get(entry) or Analysis(code, entry, frame_entry([None] * 5), facts)
         text = FunctionText(
-            code, entry, analysis.before, options, helpers, EMITTERS, choices.natives, begin
+            code,
+            entry,
+            analysis.before,
+            options,
+            helpers,
+            EMITTERS,
+            choices.natives,
+            begin,
+            counters,
         )
         functions.append(text)
         return text
@@ -91,8 +121,13 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
     for function in functions:
         used.update(function.inlined)
     inlined = lower(used, inline=True) if used else ""
-    text = "\n".join([prelude(counting=choices.counting), inlined, *lines])
-    return Module(text, tuple(helpers), looks)
+    if choices.batch:
+        lines.append(batches.loop(shape, may_write=code.may_write, lookups=looks))
+    declared = DECLARATION if choices.covering else ""
+    text = "\n".join([prelude(counting=choices.counting), declared, inlined, *lines])
+    if counters is None:
+        return Module(text, tuple(helpers), looks)
+    return Module(text, tuple(helpers), looks, tuple(counters.plans.values()), counters.number)
 
 
 def _options(shape: Shape, choices: Choices) -> Options:
@@ -114,9 +149,9 @@ def _options(shape: Shape, choices: Choices) -> Options:
         shape.protected,
         choices.tail,
         choices.numbered,
-        choices.paranoid,
-        True,
         {number: LOWERINGS[name] for number, name in choices.kernel.items()},
+        choices.paranoid,
+        choices.batch,
     )
 
 

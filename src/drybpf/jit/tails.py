@@ -32,9 +32,9 @@ class Tails:
         self._words[number] = variant.library.address("enter")
 
 
-def tails_of(space: Space, *, counting: bool) -> Tails:
-    """The table of a space, for code that counts instructions or for code that does not."""
-    tails = space.compiled.get(counting)
+def tails_of(space: Space, *, counting: bool, covering: bool) -> Tails:
+    """The table of a space, for code that counts instructions, or edges, or neither."""
+    tails: Tails | None = space.compiled.get((counting, covering))
     if tails is None:
-        tails = space.compiled[counting] = Tails()
+        tails = space.compiled[counting, covering] = Tails()
     return tails

@@ -59,6 +59,10 @@ class Numbers:
             return a % of == 0 if isinstance(a, int) else True
         return self._emit(f"icmp eq i64 {self._emit(f'urem i64 {a}, {of}')}, 0")
 
+    def low_bits(self, a: Number, mask: int) -> Number:
+        """The bits of a that are in a mask."""
+        return a & mask if isinstance(a, int) else self._emit(f"and i64 {a}, {mask}")
+
     def less(self, a: Number, b: Number) -> Truth:
         """A < b."""
         if isinstance(a, int) and isinstance(b, int):

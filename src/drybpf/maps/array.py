@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drybpf.native.restricted import Function
 
 MAX_VALUE = (1 << 31) - 1
+_PAGE = 4096
 
 
 class ArrayMap(PerCpu, Map):
@@ -107,6 +108,14 @@ class ArrayMap(PerCpu, Map):
         """Whether some element equals a value."""
         return any(element == value for element in self)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether a list, a tuple or another array has the same elements."""
+        if not isinstance(other, (list, tuple, ArrayMap)):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
     def index(self, value: object) -> int:
         """The index of the first element that equals a value; `ValueError` where none does."""
         for index, element in enumerate(self):
@@ -132,14 +141,16 @@ class ArrayMap(PerCpu, Map):
         """Set all elements."""
         self[:] = snapshot
 
-    def _contents(self) -> dict[int, list[bytes]]:
-        zeros = [bytes(self.definition.value_size)] * (self.cpus if self.percpu else 1)
-        all_ = ((index, self._raw(self._offset(index))) for index in range(len(self)))
-        return {index: values for index, values in all_ if values != zeros}
+    def _contents(self) -> dict[int, bytes]:
+        """The pages of the value area that are not zero, by offset."""
+        area, zeros = self.store.buffer, bytes(_PAGE)
+        pages = ((at, bytes(area[at : at + _PAGE])) for at in range(0, len(area), _PAGE))
+        return {at: page for at, page in pages if page != zeros[: len(page)]}
 
-    def _fill(self, contents: dict[int, list[bytes]]) -> None:
-        for index, values in contents.items():
-            self._put(self._offset(index), values)
+    def _fill(self, contents: dict[int, bytes]) -> None:
+        area = self.store.buffer
+        for at, page in contents.items():
+            area[at : at + len(page)] = page
 
     def _describe(self) -> str:
         count = f"{self.definition.max_entries} values of {self.definition.value_size} bytes"

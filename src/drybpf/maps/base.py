@@ -7,10 +7,11 @@ Python users call is in the classes above this one.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from errno import EINVAL, EPERM
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from drybpf.errors import MapError
 from drybpf.maps import calls, layout
@@ -67,9 +68,10 @@ class Map:
             Map._classes[kind] = cls
 
     @staticmethod
-    def create(definition: MapDefinition, *, cpus: int = 4) -> Map:
+    def create(definition: MapDefinition, *, cpus: int = 4) -> Any:  # noqa: ANN401 (a Map)
         """Make an empty map.  `cpus` is how many values each key has where it has one a CPU.
 
+        To type checkers it is `Any`, since what can be done with it depends on its type.
         Raises `ValueError` for what the kernel refuses, `MapError` where there is no memory.
         """
         cls = Map._classes.get(definition.type)
@@ -195,7 +197,7 @@ class Map:
     def _warm(self) -> None:
         """Count an operation in CPython; go over to native code when that is worth while."""
         _operations[0] += 1
-        if _operations[0] >= WARM and not self._attached:
+        if _operations[0] >= WARM or RUNTIME in sys.modules:
             self.attach_native()
 
     # Operations on elements, as the kernel's helpers have them.
@@ -266,6 +268,9 @@ class Map:
     def clear(self) -> None:
         """Make the map empty, or all values zero; memory goes back to the system."""
         self._check_writable()
+        self._clear()
+
+    def _clear(self) -> None:
         self._storage.clear(self._words)
 
     def snapshot(self) -> Any:  # noqa: ANN401 (as the map's contents are)
@@ -278,13 +283,22 @@ class Map:
 
     def keep(self) -> None:
         """Let `reset` return to what the map holds now."""
-        self._initial = self.snapshot()
+        self._initial = self._contents()
 
     def reset(self) -> None:
         """Return to what `keep` saw, and else to an empty map."""
-        self._storage.clear(self._words)
+        self._clear()
         if self._initial is not None:
-            self.restore(self._initial)
+            self._fill(self._initial)
+
+    def copy(self) -> Self:
+        """A new map with the same contents, in no space."""
+        twin = type(self)(self.definition, self.cpus)
+        twin._initial = self._initial  # noqa: SLF001 (of the same class)
+        twin._fill(self._contents())  # noqa: SLF001 (as above)
+        return twin
+
+    __copy__ = copy
 
     def _check_writable(self) -> None:
         if self.definition.flags & MapFlag.RDONLY:
@@ -301,8 +315,9 @@ class Map:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         """Fill in what was pickled."""
-        contents, self._initial, self.handle, self.space = state
+        contents, self._initial, self.handle, space = state
         self._fill(contents)
+        self.space = space
 
     def _contents(self) -> Any:  # noqa: ANN401 (raw, for `_fill`)
         raise NotImplementedError
@@ -318,6 +333,7 @@ class Map:
         return f"{self._storage.word(layout.COUNT)} of {self.definition.max_entries} entries"
 
 
+RUNTIME = "drybpf.maps.native"  # a module that is loaded where native code is wanted
 _operations = [0]  # run in CPython by all maps
 
 

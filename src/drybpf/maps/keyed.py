@@ -103,7 +103,7 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
 
     def clear(self) -> None:
         """Take out all keys at once."""
-        PerCpu.clear(self)
+        PerCpu.clear(self)  # not that of mappings, which goes one by one
 
     # Storage
 

@@ -108,16 +108,14 @@ fail:
 _LOOKS_LIKE_CPYTHON = object.__basicsize__ == 16  # the type of an object is its second word
 
 
-def loaded() -> bool:
-    """Whether the runtime is there already, so that it costs nothing to use it."""
-    return _runtime.cache_info().currsize > 0 and runtime() is not None
-
-
+@lru_cache(maxsize=1)
 def runtime() -> Library | None:
-    """The compiled runtime; None where there is no LLVM."""
+    """The compiled runtime, made or read from the cache once; None where there is no LLVM."""
+    if find_spec("llvmlite") is None:
+        return None
     try:
-        return _runtime()
-    except (ImportError, CompileError):
+        return _build()
+    except (ImportError, CompileError):  # an LLVM that does not work
         return None
 
 
@@ -153,10 +151,7 @@ def _functions() -> list[Function[Any]]:
     return list(dict.fromkeys((*own, *DEFAULTS.values(), refused)))
 
 
-@lru_cache(maxsize=1)
-def _runtime() -> Library:
-    if find_spec("llvmlite") is None:
-        raise ImportError("llvmlite is not installed")
+def _build() -> Library:
     from drybpf.native.emit import compile_ir  # noqa: PLC0415 (LLVM only when it is used)
     from drybpf.native.link import link  # noqa: PLC0415 (as above)
 

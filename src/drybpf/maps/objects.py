@@ -1,14 +1,19 @@
 """Maps whose values are programs or other maps.
 
-Programs never see the values.  One is the 64-bit word `handle << 32 | number`: the number, from 1,
-of the Python object in `objects`, and the handle of a map in the space that both are in.
+Programs never see the values, which are 64-bit words, 0 where there is nothing yet that they mean:
+
+    program array   the number of the program's code in the space (`Space.number`)
+    maps of maps    handle << 32 | number: the map's handle in the space, and that of the Python
+                    object in `objects`, from 1
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index as as_index
 from typing import TYPE_CHECKING, Any
 
+from drybpf.code import Code
 from drybpf.maps import layout
 from drybpf.maps.base import Map
 from drybpf.maps.definition import MapDefinition, MapType
@@ -25,14 +30,9 @@ INNER_MAP = 1 << 12  # BPF_F_INNER_MAP: inner arrays may differ in size
 
 
 class Holder(PerCpu):
-    """Keeps the Python objects that the words of a map mean."""
-
-    objects: list[Any]
+    """A map of words that stand for Python objects."""
 
     def _lay_out(self, areas: Areas) -> dict[int, int]:
-        # Numbers of objects are kept for ever, so that compiled code may know them.
-        self.objects = [None]
-        self._numbers: dict[int, int] = {}
         return super()._lay_out(areas) | {layout.VALUE_SIZE: WORD}
 
     def _place_values(self, areas: Areas, entries: int) -> dict[int, int]:
@@ -41,67 +41,113 @@ class Holder(PerCpu):
     def _visible(self) -> int:
         return 0
 
-    def _number(self, thing: object) -> int:
-        """The number of an object, a new one where it has none."""
-        number = self._numbers.get(id(thing))
-        if number is None:
-            number = self._numbers[id(thing)] = len(self.objects)
-            self.objects.append(thing)
-        return number
-
     def _word(self, offset: int) -> int:
         return self._storage.word(self._words[layout.VALUES] + offset)
 
-    def held(self, key: bytes) -> Any:  # noqa: ANN401 (a program or a map)
-        """The object of a key as programs find it, or None."""
-        offset = self.lookup_element(key)
-        return None if offset < 0 else self._object(offset)
+    def _set_word(self, offset: int, word: int) -> None:
+        self._storage.set_word(self._words[layout.VALUES] + offset, word)
 
-    def _object(self, offset: int) -> Any:  # noqa: ANN401 (as above)
-        number = self._word(offset) & 0xFFFF_FFFF
-        return self.objects[number] if number < len(self.objects) else None
+    def _words_by_key(self) -> dict[bytes, int]:
+        found = ((key, self._operate["find"](key, 0)) for key in self.keys_in_order())
+        return {key: self._word(offset) for key, offset in found}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the words, too: they come from a space that may not be whole yet."""
+        make, arguments, state = super().__reduce__()
+        return make, arguments, (state, self._words_by_key())
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Fill in what was pickled."""
+        own, words = state
+        super().__setstate__(own)
+        for key, word in words.items():
+            self._set_word(self._operate["find"](key, 0), word)
 
 
 class ProgramArray(Holder, Things):
-    """Programs by index, for tail calls: `map[3] = program`."""
+    """Programs by index, for tail calls: `map[3] = program`.
+
+    Programs that have a space are of the map's own.
+    """
 
     TYPES = (MapType.PROG_ARRAY,)
 
-    def _show(self, offset: int) -> Any:  # noqa: ANN401 (a program)
-        return self._object(offset)
+    def _lay_out(self, areas: Areas) -> dict[int, int]:
+        self._held: dict[int, Any] = {}
+        return super()._lay_out(areas)
 
-    def _take_in(self, value: Any) -> bytes:  # noqa: ANN401 (a program)
-        if isinstance(value, (int, str, bytes, Map)) or value is None:
-            raise TypeError(f"{self.name} holds programs, not {type(value).__name__}")
-        return self._word_of(value).to_bytes(WORD, "little")
+    def __setitem__(self, index: int, value: Any) -> None:  # noqa: ANN401 (a program)
+        """Put a program at an index, instead of another one if there is one."""
+        super().__setitem__(index, value)
+        self._held[as_index(index)] = value
 
-    def _word_of(self, program: Any) -> int:  # noqa: ANN401 (as above)
-        """The program's number here and, above it, that of its code in the space."""
-        number = self._number(program)
-        if self.space is None:
-            return number
-        if getattr(program, "space", self.space) is not self.space:
-            raise ValueError(
-                f"{program!r} belongs to another space than {self.name}: load it with `space=`"
-            )
-        return self.space.number(program.code) << 32 | number
+    def __delitem__(self, index: int) -> None:
+        """Take the program at an index out; `KeyError` where there is none."""
+        super().__delitem__(index)
+        del self._held[as_index(index)]
+
+    def clear(self) -> None:
+        """Take all programs out."""
+        super().clear()
+        self._held.clear()
 
     def enter(self, space: Space) -> None:
-        """Give the programs that it holds their numbers in the space."""
+        """Number the programs as the space does."""
         super().enter(space)
-        for index in range(self.definition.max_entries if len(self.objects) > 1 else 0):
-            program = self._object(index * WORD)
-            if program is not None:
-                place = self._words[layout.VALUES] + index * WORD
-                self._storage.set_word(place, self._word_of(program))
+        for index, program in self._held.items():
+            self._set_word(index * WORD, self._number(program))
 
-    def program(self, index: int) -> Any:  # noqa: ANN401 (a program)
-        """The program of an index, or None where there is none."""
-        return self.get(index) if 0 <= index < self.definition.max_entries else None
+    def _number(self, program: Any) -> int:  # noqa: ANN401 (as above)
+        code = getattr(program, "code", None)
+        if not isinstance(code, Code):
+            raise TypeError(f"{self.name} holds programs, not {type(program).__name__}")
+        if self.space is None:
+            return 0
+        other = getattr(program, "space", None)
+        if other is not None and other is not self.space:
+            raise ValueError(f"{program!r} belongs to another space than {self.name}")
+        return self.space.number(code)
+
+    def _take_in(self, value: Any) -> bytes:  # noqa: ANN401 (as above)
+        return self._number(value).to_bytes(WORD, "little")
+
+    def _fill(self, contents: dict[int, Any]) -> None:
+        super()._fill(contents)
+        self._held |= contents
+
+    def _show(self, offset: int) -> Any:  # noqa: ANN401 (as above)
+        return self._held[offset // WORD]
+
+    def _clear(self) -> None:
+        super()._clear()
+        self._held.clear()
 
 
 class MapHolder(Holder):
-    """What the two maps of maps share: which maps they take, and their handles."""
+    """What the two maps of maps share: which maps they take, and their handles.
+
+    A map that is put in joins the space of this one, or is in it already.
+    """
+
+    objects: list[Any]
+
+    def _lay_out(self, areas: Areas) -> dict[int, int]:
+        self.objects = [None]
+        self._numbers: dict[int, int] = {}
+        return super()._lay_out(areas)
+
+    def _number(self, held: Map) -> int:
+        """The number of a map, a new one where it has none."""
+        number = self._numbers.get(id(held))
+        if number is None:
+            number = self._numbers[id(held)] = len(self.objects)
+            self.objects.append(held)
+        return number
+
+    def _object(self, offset: int) -> Map:
+        number = self._word(offset) & 0xFFFF_FFFF
+        held: Map = self.objects[number]
+        return held
 
     def handle_of(self, key: bytes) -> int:
         """The handle of the map that a program finds under a key, 0 where there is none."""
@@ -120,9 +166,6 @@ class MapHolder(Holder):
         for offset in self._offsets():
             number = self._word(offset) & 0xFFFF_FFFF
             self._set_word(offset, self.objects[number].handle << 32 | number)
-
-    def _set_word(self, offset: int, word: int) -> None:
-        self._storage.set_word(self._words[layout.VALUES] + offset, word)
 
     def _offsets(self) -> Iterable[int]:
         """The offsets of the words in use."""
@@ -149,8 +192,7 @@ class ArrayOfMaps(MapHolder, Things):
     TYPES = (MapType.ARRAY_OF_MAPS,)
 
     def _show(self, offset: int) -> Map:
-        held: Map = self._object(offset)
-        return held
+        return self._object(offset)
 
     def _take_in(self, value: Any) -> bytes:  # noqa: ANN401 (it checks)
         return self._word_for(value)
@@ -165,8 +207,7 @@ class HashOfMaps(MapHolder, KeyedMap):
     TYPES = (MapType.HASH_OF_MAPS,)
 
     def _get(self, offset: int) -> Map:
-        held: Map = self._object(offset)
-        return held
+        return self._object(offset)
 
     def _packed(self, value: Any) -> list[bytes]:  # noqa: ANN401 (it checks)
         return [self._word_for(value)]

@@ -29,7 +29,7 @@ class Keyless(PerCpu):
     def _visible(self) -> int:
         return 0
 
-    def push(self, value: Any, *, replace: bool = False) -> None:  # noqa: ANN401 (codecs know)
+    def push(self, value: Any, *, replace: bool = False) -> None:  # noqa: ANN401
         """Put a value in; `replace` lets the oldest go where there is no room.
 
         Raises `MapError` with E2BIG where the map is full.
@@ -43,7 +43,7 @@ class Keyless(PerCpu):
 
 
 class QueueMap(Keyless):
-    """A queue or a stack: `push`, `pop`, `peek`; iterating shows what `pop` would give, in order."""
+    """A queue or a stack: `push`, `pop`, `peek`; iterating shows what `pop` would give."""
 
     TYPES = (MapType.QUEUE, MapType.STACK)
 
@@ -137,11 +137,13 @@ class BloomFilter(Keyless):
         for at, block in snapshot.items():
             self.storage[begin + at : begin + at + len(block)] = block
 
-    def _contents(self) -> dict[int, bytes]:
-        return self.snapshot()
+    def _contents(self) -> tuple[int, dict[int, bytes]]:
+        return self._storage.word(layout.COUNT), self.snapshot()
 
-    def _fill(self, contents: dict[int, bytes]) -> None:
-        self.restore(contents)
+    def _fill(self, contents: tuple[int, dict[int, bytes]]) -> None:
+        count, bits = contents
+        self.restore(bits)
+        self._storage.set_word(layout.COUNT, count)
 
     def _describe(self) -> str:
         count = self._storage.word(layout.COUNT)

@@ -40,8 +40,9 @@ class Things(PerCpu, MutableMapping[int, Any]):
     def __setitem__(self, index: int, value: Any) -> None:  # noqa: ANN401 (as above)
         """Fill an entry; `IndexError` for an index that is not below `max_entries`."""
         self._check_writable()
-        key = self._packed_index(index)
-        data = self._take_in(value)
+        self._put_in(self._packed_index(index), self._take_in(value))
+
+    def _put_in(self, key: bytes, data: bytes) -> None:
         result = self._signed_call("put", key, data, 0, 0, self.epoch)
         if result:
             raise self._refuse(-result)
@@ -74,7 +75,7 @@ class Things(PerCpu, MutableMapping[int, Any]):
 
     def clear(self) -> None:
         """Empty all entries."""
-        PerCpu.clear(self)
+        PerCpu.clear(self)  # not that of mappings, which goes one by one
 
     def keys_in_order(self) -> list[bytes]:
         """The indices that are filled, upwards."""
@@ -109,11 +110,11 @@ class Things(PerCpu, MutableMapping[int, Any]):
             self[index] = value
 
     def _contents(self) -> dict[int, Any]:
-        return self.snapshot()
+        return dict(self.items())
 
     def _fill(self, contents: dict[int, Any]) -> None:
         for index, value in contents.items():
-            self[index] = value
+            self._put_in(self._packed_index(index), self._take_in(value))
 
     def _describe(self) -> str:
         return f"{len(self)} of {self.definition.max_entries} filled"

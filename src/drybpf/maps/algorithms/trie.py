@@ -75,6 +75,14 @@ def covering(chunk: int) -> int:
 
 
 @restricted
+def length_of(hits: int, length: int) -> int:
+    """The length + 1 of the longest of a node's prefixes, which begin at a length; 0 for none."""
+    if not hits:
+        return 0
+    return length + top(top(hits)) + 1
+
+
+@restricted
 def longest(m: int, data: int, size: int, limit: int) -> int:
     """The length + 1 of the longest prefix of `size` bytes, at most `limit` bits; 0 for none."""
     nodes = m + load64(m + NODES)
@@ -87,6 +95,8 @@ def longest(m: int, data: int, size: int, limit: int) -> int:
         window = swapped(word(data, size))
         step = 0
         while step < STEPS:
+            if length > limit:
+                return length_of(hits, found)
             chunk = window >> 58
             here = load64(node + 8) & covering(chunk)
             if length + 5 > limit:
@@ -95,10 +105,8 @@ def longest(m: int, data: int, size: int, limit: int) -> int:
                 hits = here
                 found = length
             children = load64(node)
-            if not children >> chunk & 1 or length + 6 > limit:
-                if not hits:
-                    return 0
-                return found + top(top(hits)) + 1
+            if not children >> chunk & 1:
+                return length_of(hits, found)
             number = load64(node + 16) + ones(children & (1 << chunk) - 1)
             if number > last:
                 return 0

@@ -1,0 +1,45 @@
+"""Coverage in the tracefile format of LCOV, for genhtml, editors and services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from drybpf.coverage.analysis import source_files
+from drybpf.coverage.data import Coverage
+from drybpf.coverage.model import SourceFile, printable
+
+
+def lcov(coverage: Coverage, test_name: str = "") -> str:
+    """The tracefile, a section a source file.
+
+    A conditional jump is a block of its own on its line (BRDA), with the branches 0, not taken,
+    and 1, taken; `-` says that it was never reached.
+    """
+    lines = [f"TN:{test_name}"]
+    for file in source_files(coverage):
+        lines += _section(file)
+    return "\n".join(lines) + "\n"
+
+
+def _section(file: SourceFile) -> Iterator[str]:
+    yield f"SF:{printable(file.path)}"
+    hits: dict[str, int] = {}
+    for function in file.functions:
+        name = printable(function.name)
+        if name not in hits:
+            yield f"FN:{function.line},{name}"
+        hits[name] = hits.get(name, 0) + function.hits
+    yield from (f"FNDA:{count},{name}" for name, count in hits.items())
+    yield f"FNF:{len(hits)}"
+    yield f"FNH:{sum(map(bool, hits.values()))}"
+    for number, line in file.lines.items():
+        for block, branch in enumerate(line.branches):
+            for way, count in enumerate(branch.outcomes):
+                yield f"BRDA:{number},{block},{way},{count if branch.reached else '-'}"
+    tally = file.tally
+    yield f"BRF:{tally.ways}"
+    yield f"BRH:{tally.ways_gone}"
+    yield from (f"DA:{number},{line.hits}" for number, line in file.lines.items())
+    yield f"LF:{tally.lines}"
+    yield f"LH:{tally.lines_hit}"
+    yield "end_of_record"

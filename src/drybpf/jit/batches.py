@@ -1,0 +1,188 @@
+"""A batch of packets: the loop over them, in the module of the program itself, and its way in.
+
+The program is inlined into the loop, and what is the same for all packets stands before it.
+"""
+
+from __future__ import annotations
+
+from drybpf.entry import Shape
+from drybpf.jit.entries import longest
+from drybpf.jit.function import PASSED
+from drybpf.jit.runtime import fill, runtime
+
+_ENTRY = """declare void @packets(ptr)
+define ptr @batch(ptr %self, ptr %arg) {
+  %st = call ptr @PyLong_AsVoidPtr(ptr %arg)
+  %pq = getelementptr i64, ptr %st, i64 {RELEASE}
+  %flag = load i64, ptr %pq
+  %release = icmp ne i64 %flag, 0
+  br i1 %release, label %unlock, label %locked
+unlock:
+  %thread = call ptr @PyEval_SaveThread()
+  call void @packets(ptr %st)
+  call void @PyEval_RestoreThread(ptr %thread)
+  br label %answer
+locked:
+  call void @packets(ptr %st)
+  br label %answer
+answer:
+  %pe = getelementptr i64, ptr %st, i64 {REASON}
+  %reason = load i64, ptr %pe
+  %object = call ptr @PyLong_FromUnsignedLongLong(i64 %reason)
+  ret ptr %object
+}
+"""
+
+_LOOP = """
+define internal i64 @offset(ptr %offsets, i64 %index, i1 %wide) alwaysinline {
+  br i1 %wide, label %eight, label %four
+eight:
+  %p8 = getelementptr i64, ptr %offsets, i64 %index
+  %v8 = load i64, ptr %p8, align 1
+  ret i64 %v8
+four:
+  %p4 = getelementptr i32, ptr %offsets, i64 %index
+  %v4 = load i32, ptr %p4, align 1
+  %z4 = zext i32 %v4 to i64
+  ret i64 %z4
+}
+define void @packets(ptr %st) {
+entry:
+  %pd = getelementptr i64, ptr %st, i64 {DATA}
+  %data = load ptr, ptr %pd
+  %pdl = getelementptr i64, ptr %st, i64 {DATA_LENGTH}
+  %size = load i64, ptr %pdl
+  %po = getelementptr i64, ptr %st, i64 {OFFSETS}
+  %offsets = load ptr, ptr %po
+  %pw = getelementptr i64, ptr %st, i64 {WIDE}
+  %w = load i64, ptr %pw
+  %wide = icmp ne i64 %w, 0
+  %pv = getelementptr i64, ptr %st, i64 {VERDICTS}
+  %verdicts = load ptr, ptr %pv
+  %pi = getelementptr i64, ptr %st, i64 {INDEX}
+  %first = load i64, ptr %pi
+  %pn = getelementptr i64, ptr %st, i64 {END}
+  %end = load i64, ptr %pn
+  %pb = getelementptr i64, ptr %st, i64 {BUDGET}
+  %budget = load i64, ptr %pb
+  %pk = getelementptr i64, ptr %st, i64 {STACK}
+  %stk = load ptr, ptr %pk
+  %ps = getelementptr i64, ptr %st, i64 {SCRATCH}
+  %scratch = load ptr, ptr %ps
+  %pr = getelementptr i64, ptr %st, i64 {ROOM}
+  %room = load i64, ptr %pr
+  %pe = getelementptr i64, ptr %st, i64 {REASON}
+  store i64 0, ptr %pe
+  %pp = getelementptr i64, ptr %st, i64 {PACKET}
+  %pl = getelementptr i64, ptr %st, i64 {PACKET_LENGTH}
+  {CONTEXT}
+  %begin = call i64 @offset(ptr %offsets, i64 %first, i1 %wide)
+  br label %loop
+loop:
+  %i = phi i64 [%first, %entry], [%i1, %next]
+  %low = phi i64 [%begin, %entry], [%high, %next]
+  %used = phi i64 [0, %entry], [%used1, %next]
+  %more = icmp ult i64 %i, %end
+  %fresh = icmp ult i64 %used, {SLICE}
+  %go = and i1 %more, %fresh
+  br i1 %go, label %packet, label %stop
+packet:
+  %i1 = add i64 %i, 1
+  %high = call i64 @offset(ptr %offsets, i64 %i1, i1 %wide)
+  %plen = sub i64 %high, %low
+  %c1 = icmp ule i64 %low, %high
+  %c2 = icmp ule i64 %high, %size
+  %c3 = icmp ule i64 %plen, {LONGEST}
+  %c12 = and i1 %c1, %c2
+  %c123 = and i1 %c12, %c3
+  br i1 %c123, label %good, label %bad, !prof !0
+good:
+  %given = getelementptr i8, ptr %data, i64 %low
+  {COPY}
+  {REGIONS}
+  {CONTEXT_OF_PACKET}
+  %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
+      i64 0, i64 %budget)
+  %rest = extractvalue {i64, i64} %pair, 1
+  %left = icmp slt i64 %rest, 0
+  br i1 %left, label %cold, label %next, !prof !1
+next:
+  %r0 = extractvalue {i64, i64} %pair, 0
+  %out = getelementptr i64, ptr %verdicts, i64 %i
+  store i64 %r0, ptr %out
+  %spent = sub i64 %budget, %rest
+  %used1 = add i64 %used, %spent
+  br label %loop
+cold:
+  store i64 %i, ptr %pi
+  store ptr %pkt, ptr %pp
+  store i64 %plen, ptr %pl
+  ret void
+bad:
+  store i64 {BAD_OFFSETS}, ptr %pe
+  br label %stop
+stop:
+  store i64 %i, ptr %pi
+  store i64 -1, ptr %st
+  ret void
+}
+"""
+
+_COPY = """%roomy = icmp ule i64 %plen, %room
+  br i1 %roomy, label %copying, label %grow
+grow:
+  store i64 {SMALL_SCRATCH}, ptr %pe
+  br label %stop
+copying:
+  call void @llvm.memcpy.p0.p0.i64(ptr %scratch, ptr %given, i64 %plen, i1 false)
+  %pkt = getelementptr i8, ptr %scratch, i64 0"""
+
+
+# The first region of a batch's table is the packet at hand.
+_REGIONS = """%rgp = getelementptr i64, ptr %st, i64 {REGIONS}
+  %rgt = load ptr, ptr %rgp
+  %rg1 = getelementptr i64, ptr %rgt, i64 1
+  store i64 %plen, ptr %rg1
+  %rg2 = getelementptr i64, ptr %rgt, i64 2
+  store ptr %pkt, ptr %rg2
+  %rg5 = getelementptr i64, ptr %rgt, i64 5
+  store i64 %plen, ptr %rg5"""
+
+
+def way_in() -> str:
+    """The module of the entry point, which is the same for every program."""
+    return runtime() + fill(_ENTRY)
+
+
+def loop(shape: Shape, *, may_write: bool, lookups: bool) -> str:
+    """What a program's module has besides, to be run on batches."""
+    fixed, varying = _context(shape)
+    values = {
+        "PASSED": PASSED,
+        "LONGEST": longest(shape),
+        "CLEN": shape.context_length,
+        "COPY": _COPY if may_write else "%pkt = getelementptr i8, ptr %given, i64 0",
+        "REGIONS": _REGIONS if lookups else "",
+        "CONTEXT": fixed,
+        "CONTEXT_OF_PACKET": varying,
+    }
+    text = _LOOP
+    for name in ("COPY", "REGIONS", "CONTEXT_OF_PACKET", "CONTEXT"):
+        text = text.replace("{" + name + "}", str(values.pop(name)))
+    return fill(text, **values)
+
+
+def _context(shape: Shape) -> tuple[str, str]:
+    """Filling the context: once for all packets what no program can change, else for each."""
+    once = ["%ctx = getelementptr i64, ptr %st, i64 {CONTEXT_BYTES}"]
+    each: list[str] = []
+    for index, (offset, size, value) in enumerate(shape.context or ()):
+        lines = [f"%cp{index} = getelementptr i8, ptr %ctx, i64 {offset}"]
+        stored = str(shape.packet_address if value in ("data", "data_meta") else value)
+        if value == "data_end":
+            lines.append(f"%ce{index} = add i64 %plen, {shape.packet_address}")
+            lines.append(f"%cn{index} = trunc i64 %ce{index} to i{8 * size}" if size < 8 else "")
+            stored = f"%cn{index}" if size < 8 else f"%ce{index}"
+        lines.append(f"store i{8 * size} {stored}, ptr %cp{index}")
+        (each if value == "data_end" or shape.context_writable else once).extend(lines)
+    return "\n  ".join(once), "\n  ".join(each)

@@ -1,0 +1,43 @@
+"""What the guard of a loop demands of the accesses in a region: the checks of `access`, at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drybpf.jit.trips import Number
+from drybpf.memory import CONTEXT, FRAME_SIZE, PACKET, STACK
+
+if TYPE_CHECKING:
+    from drybpf.jit.function import FunctionText
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A region: where it begins, and what an offset of one byte must be below.
+
+    Where it holds values at the multiples of mask + 1, bytes that are demanded together lie in
+    the first `room` of one of them, as accesses must.
+    """
+
+    start: Number
+    limit: Number
+    mask: int = -1
+    room: int = 0
+
+
+def bounds(f: FunctionText, region: int) -> Bounds | None:
+    """The bounds of a region that accesses are guessed to lie in, as they are at this place."""
+    if region == PACKET:
+        if not f.options.moving:
+            return Bounds(f.options.packet_address, "%plimit1")
+        low, high = f.value("load i64, ptr %p.low"), f.value("load i64, ptr %p.high")
+        return Bounds(low, f.value(f"sub i64 {high}, {low}"))
+    if region == CONTEXT:
+        return Bounds(CONTEXT, f.options.context_length or "%climit1")
+    if region == STACK:
+        return Bounds("%low", FRAME_SIZE)
+    store = f.options.around.store_at(region)
+    if store is None:
+        return None
+    return Bounds(store.start, store.length, store.mask, store.room)

@@ -1,0 +1,28 @@
+"""The little HTML that notebooks are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
+    """A table; the first column to the left, the others to the right."""
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<table class="drybpf">{title}<thead>{_row(head, "th")}</thead>'
+        f"<tbody>{''.join(_row(row, 'td') for row in rows)}</tbody></table>"
+    )
+
+
+def _row(cells: Sequence[object], tag: str) -> str:
+    parts = []
+    for column, cell in enumerate(cells):
+        side = "right" if column else "left"
+        parts.append(f'<{tag} style="text-align:{side}">{escape(str(cell))}</{tag}>')
+    return f"<tr>{''.join(parts)}</tr>"
+
+
+def code(text: str) -> str:
+    """Preformatted text."""
+    return f'<pre class="drybpf">{escape(text)}</pre>'

@@ -1,0 +1,409 @@
+"""The pytest plugin: objects under test, engines, coverage of the C source, vector files.
+
+Everything heavy is imported when a test needs it: a test run without BPF tests loads this file and
+nothing else of drybpf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from drybpf.coverage import Coverage
+    from drybpf.testing import HelperMocks, Subject
+    from drybpf.vectors import Vector
+
+ENGINES = ("auto", "interpreter", "jit", "both", "kernel")
+BOTH = ("interpreter", "jit")
+REPORTS = ("term", "term-short", "html", "lcov", "cobertura", "json")
+_FILES = {
+    "html": "bpf-coverage.html",
+    "lcov": "bpf-coverage.info",
+    "cobertura": "bpf-coverage.xml",
+    "json": "bpf-coverage.json",
+}
+_WORKER_OUTPUT = "drybpf_coverage"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options and settings."""
+    group = parser.getgroup("bpf", "eBPF programs (drybpf)")
+    add = group.addoption
+    add("--bpf-engine", choices=ENGINES, default=None, help="what runs BPF programs")
+    add("--bpf-cov", action="store_true", help="measure the coverage of BPF sources")
+    add(
+        "--bpf-cov-report",
+        action="append",
+        default=[],
+        metavar="KIND[:FILE]",
+        help=f"{', '.join(REPORTS)}; may be repeated, default: term",
+    )
+    add("--bpf-cov-source", action="append", default=[], metavar="DIR", help="where sources lie")
+    add("--bpf-cov-append", default=None, metavar="FILE", help="add to this file of counts")
+    add(
+        "--bpf-cov-fail-under",
+        type=float,
+        default=None,
+        metavar="PERCENT",
+        help="fail when fewer lines are covered",
+    )
+    parser.addini("bpf_engine", "what runs BPF programs", default="auto")
+    parser.addini("bpf_objects", "folders where object files lie", type="paths", default=[])
+    parser.addini("bpf_vectors", "patterns of vector files to collect", type="args", default=[])
+    parser.addini("bpf_vector_helpers", "module:name of the vectors' helpers", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, check the options, begin to measure."""
+    config.addinivalue_line(
+        "markers",
+        "bpf(object, program=None, engine=None, budget=..., max_instructions=None, types=None): "
+        "the object file that the fixture `bpf` loads, and how its programs run",
+    )
+    if _engine(config) not in ENGINES:
+        raise pytest.UsageError(f"bpf_engine: {_engine(config)!r} is none of {', '.join(ENGINES)}")
+    for report in config.getoption("bpf_cov_report"):
+        if report.partition(":")[0] not in REPORTS:
+            raise pytest.UsageError(f"--bpf-cov-report: there is no report {report!r}")
+    if config.getoption("bpf_cov"):
+        from drybpf.coverage import Coverage  # noqa: PLC0415 (only what is asked for)
+
+        config.stash[_COVERAGE] = Coverage()
+        config.stash[_COVERAGE].start()
+
+
+def _engine(config: pytest.Config) -> str:
+    return str(config.getoption("bpf_engine") or config.getini("bpf_engine"))
+
+
+# Fixtures
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each of both engines, where both were asked for."""
+    if "bpf_engine" not in metafunc.fixturenames:
+        return
+    if _marked(metafunc.definition).get("engine", _engine(metafunc.config)) == "both":
+        metafunc.parametrize("bpf_engine", BOTH, indirect=True, scope="function")
+
+
+def _marked(item: pytest.Item) -> dict[str, Any]:
+    """What the markers say, the closest one first; `object` is the positional argument."""
+    said: dict[str, Any] = {}
+    for mark in item.iter_markers("bpf"):
+        given = dict(zip(("object", "program"), mark.args, strict=False))
+        said = {**given, **mark.kwargs, **said}
+    return said
+
+
+@pytest.fixture
+def bpf_engine(request: pytest.FixtureRequest) -> str:
+    """The engine that runs this test's programs; a skip where there is no such engine here."""
+    engine = str(
+        getattr(request, "param", None)
+        or _marked(request.node).get("engine")
+        or _engine(request.config)
+    )
+    if engine == "kernel":
+        _skip_without_kernel()
+    return engine
+
+
+def _skip_without_kernel() -> None:
+    from drybpf.engine import ENGINES as KNOWN  # noqa: PLC0415 (only where it was asked for)
+
+    if "kernel" not in KNOWN:
+        pytest.skip("this drybpf cannot run programs in the kernel")
+    kernel = pytest.importorskip("drybpf.kernel")
+    why = kernel.objection() if hasattr(kernel, "objection") else None
+    if why:
+        pytest.skip(f"the kernel runs no programs here: {why}")
+
+
+@pytest.fixture
+def bpf_load(request: pytest.FixtureRequest, bpf_engine: str) -> Callable[..., Subject]:
+    """A function that loads an object file as the object under test: `bpf_load("x.o")`."""
+
+    def load(name: str | Path | bytes, **options: object) -> Subject:
+        from drybpf.testing.subject import Subject  # noqa: PLC0415 (only for BPF tests)
+
+        path = name if isinstance(name, bytes) else _find(request, Path(name))
+        engine: Any = options.pop("engine", bpf_engine)
+        subject = Subject(path, engine=engine, folder=request.path.parent, **options)  # type: ignore[arg-type]  # it checks
+        request.node.stash.setdefault(_SUBJECTS, []).append(subject)
+        coverage = request.config.stash.get(_COVERAGE, None)
+        if coverage is not None:
+            for code in subject.codes():
+                coverage.expect(code)
+        return subject
+
+    return load
+
+
+def _find(request: pytest.FixtureRequest, name: Path) -> Path:
+    """An object file: beside the test, in the folders of `bpf_objects`, at pytest's root."""
+    config = request.config
+    folders = [request.path.parent, *config.getini("bpf_objects"), config.rootpath]
+    for folder in folders:
+        if (folder / name).is_file():
+            return Path(folder / name)
+    looked = ", ".join(str(folder) for folder in folders)
+    raise pytest.UsageError(f"there is no object file {str(name)!r} in {looked}")
+
+
+@pytest.fixture
+def bpf(request: pytest.FixtureRequest, bpf_load: Callable[..., Subject]) -> Iterator[Subject]:
+    """The object of `@pytest.mark.bpf(object, …)`, loaded anew for this test."""
+    said = _marked(request.node)
+    if "object" not in said:
+        raise pytest.UsageError("mark the test with @pytest.mark.bpf('object.o')")
+    said.pop("engine", None)
+    subject = bpf_load(said.pop("object"), **said)
+    yield subject
+    _compare_engines(request, subject)
+
+
+@pytest.fixture
+def bpf_program(bpf: Subject) -> object:
+    """The program under test: a `drybpf.Program`."""
+    return bpf.program
+
+
+@pytest.fixture
+def bpf_maps(bpf: Subject) -> object:
+    """The maps of the object under test, by name."""
+    return bpf.maps
+
+
+@pytest.fixture
+def bpf_helpers(bpf: Subject) -> HelperMocks:
+    """Mocks for helpers: `bpf_helpers.mock("bpf_ktime_get_ns", returns=5)` records its calls."""
+    return bpf.helpers
+
+
+def _compare_engines(request: pytest.FixtureRequest, subject: Subject) -> None:
+    """Where a test runs on both engines, fail unless each of its runs came to the same."""
+    spec = getattr(request.node, "callspec", None)
+    if spec is None or "bpf_engine" not in spec.params:
+        return
+    name = request.node.nodeid.replace(spec.params["bpf_engine"], "{engine}")
+    known = request.session.stash.setdefault(_RUNS, {})
+    mine = [run.result for run in subject.runs]
+    other = known.pop(name, None)
+    if other is None:
+        known[name] = mine
+        return
+    for number, (first, second) in enumerate(zip(other, mine, strict=False)):
+        if first != second:
+            pytest.fail(f"the engines differ in run {number}: {first} against {second}", False)
+    if len(other) != len(mine):
+        pytest.fail(f"the engines differ: {len(other)} runs against {len(mine)}", False)
+
+
+_SUBJECTS: pytest.StashKey[list[Subject]] = pytest.StashKey()
+_COVERAGE: pytest.StashKey[Coverage] = pytest.StashKey()
+_DIFFERENCE = pytest.StashKey[list[str]]()
+_SHOWN = 5  # lines of a difference that pytest shows whatever their length
+_RUNS = pytest.StashKey[dict[str, Any]]()
+
+
+# Failures
+
+
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> list[str] | None:
+    """Explain why outcomes, packets and maps are not equal.
+
+    What pytest would cut off is told in the report, too.
+    """
+    lines = _compared(op, left, right)
+    if lines is not None:
+        config.stash[_DIFFERENCE] = lines[1:] if len(lines) > _SHOWN else []
+    return lines
+
+
+def _compared(op: str, left: object, right: object) -> list[str] | None:
+    if op != "==" or not any(type(v).__module__.startswith("drybpf.") for v in (left, right)):
+        return None
+    from drybpf.testing.difference import (  # noqa: PLC0415 (loaded already)
+        map_difference,
+        packet_difference,
+    )
+    from drybpf.testing.expect import Expect, Outcome  # noqa: PLC0415 (as above)
+    from drybpf.testing.packets import PacketBytes  # noqa: PLC0415 (as above)
+
+    if isinstance(right, Outcome) and isinstance(left, Expect):
+        left, right = right, left
+    if isinstance(left, Outcome) and isinstance(right, Expect):
+        return [f"{left!r} == {right!r}", *right.differences(left)]
+    if isinstance(left, bytes) and isinstance(right, bytes):
+        if not any(isinstance(value, PacketBytes) for value in (left, right)):
+            return None
+        head = f"{PacketBytes(left)!r} == {PacketBytes(right)!r}"
+        return [head, "left → right:", *packet_difference(left, right)]
+    if hasattr(left, "items") and hasattr(right, "items"):
+        return [f"{left!r} == {right!r}", "left → right:", *map_difference(left, right)]  # type: ignore[arg-type]  # both are mappings
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell in a failed test's report what its last run did, and where a fault happened."""
+    report = yield
+    subjects = item.stash.get(_SUBJECTS, None)
+    if subjects and call.excinfo is not None and report.failed:
+        from drybpf.errors import ExecutionError  # noqa: PLC0415 (loaded already)
+
+        error = call.excinfo.value
+        if isinstance(error, ExecutionError):
+            report.sections.append(("BPF fault", "\n".join(subjects[-1].describe_fault(error))))
+        difference = item.config.stash.get(_DIFFERENCE, [])
+        if difference and isinstance(error, AssertionError):
+            report.sections.append(("BPF difference", "\n".join(difference)))
+        item.config.stash[_DIFFERENCE] = []
+        runs = subjects[-1].runs
+        if runs:
+            report.sections.append(("last BPF run", "\n".join(runs[-1].describe())))
+    return report
+
+
+# Vector files
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> VectorFile | None:
+    """Collect vector files that `bpf_vectors` matches, and those given on the command line."""
+    if file_path.suffix != ".data":
+        return None
+    config = parent.config
+    given = {Path(str(arg).partition("::")[0]).absolute() for arg in config.args}
+    relative = file_path.as_posix()
+    patterns = config.getini("bpf_vectors")
+    if file_path.absolute() in given or any(fnmatch(relative, f"*{p}") for p in patterns):
+        return VectorFile.from_parent(parent, path=file_path)
+    return None
+
+
+class VectorFile(pytest.File):
+    """A file of bpf_conformance's format: one test."""
+
+    def collect(self) -> Iterable[VectorItem]:
+        """An item for each engine."""
+        engine = _engine(self.config)
+        for each in BOTH if engine == "both" else (engine,):
+            name = f"{self.path.stem}[{each}]" if engine == "both" else self.path.stem
+            item: VectorItem = VectorItem.from_parent(self, name=name)
+            item.engine = each
+            yield item
+
+
+class VectorFailure(Exception):
+    """What came out otherwise than the vector says."""
+
+
+class VectorItem(pytest.Item):
+    """One vector on one engine."""
+
+    engine = "auto"
+
+    def runtest(self) -> None:
+        """Run it; the kernel takes no such programs."""
+        from drybpf.testing import vectors  # noqa: PLC0415 (only for vectors)
+        from drybpf.vectors import read_vector  # noqa: PLC0415 (as above)
+
+        if self.engine == "kernel":
+            pytest.skip("the kernel runs no vectors: they are programs on plain memory")
+        vector: Vector = read_vector(self.path)
+        table = self.config.getini("bpf_vector_helpers")
+        helpers = vectors.find_helpers(table) if table else vectors.HELPERS
+        found = vectors.objections(vector, self.engine, helpers)  # type: ignore[arg-type]  # checked
+        if found:
+            raise VectorFailure("\n".join(found))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ANN401
+        """The two results, or why the file is no vector."""
+        from drybpf.errors import BpfError  # noqa: PLC0415 (loaded already)
+
+        if isinstance(excinfo.value, VectorFailure | BpfError):
+            return f"{self.path.name} on {self.engine}:\n{excinfo.value}"
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Where the test stands."""
+        return self.path, None, self.name
+
+
+# Coverage
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Take over the counts, so that the programs of a test can be freed."""
+    if _COVERAGE in item.config.stash:
+        item.config.stash[_COVERAGE].collect()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 (xdist's)
+    """Merge what a worker of pytest-xdist has measured."""
+    sent = getattr(node, "workeroutput", {}).get(_WORKER_OUTPUT)
+    if sent is not None and _COVERAGE in node.config.stash:
+        from drybpf.coverage import Coverage  # noqa: PLC0415 (loaded already)
+
+        node.config.stash[_COVERAGE].merge(Coverage.from_json(sent))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send a worker's counts, or write the reports and compare with what was demanded."""
+    config = session.config
+    coverage = config.stash.get(_COVERAGE, None)
+    if coverage is None:
+        return
+    coverage.stop()
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_WORKER_OUTPUT] = coverage.to_json()
+        return
+    from drybpf.coverage import reports  # noqa: PLC0415 (loaded already)
+
+    kept = config.getoption("bpf_cov_append")
+    if kept is not None:
+        reports.append(coverage, Path(kept))
+    for report in config.getoption("bpf_cov_report"):
+        kind, _, name = report.partition(":")
+        if kind in _FILES:
+            roots = [*config.getoption("bpf_cov_source"), config.rootpath]
+            reports.write(coverage, kind, Path(name or _FILES[kind]), roots)
+    least = config.getoption("bpf_cov_fail_under")
+    if least is not None and reports.line_percent(coverage) < least and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of covered files."""
+    config = terminalreporter.config
+    coverage = config.stash.get(_COVERAGE, None)
+    if coverage is None:
+        return
+    from drybpf.coverage import report, reports  # noqa: PLC0415 (loaded already)
+
+    kinds = config.getoption("bpf_cov_report") or ["term"]
+    if any(kind.startswith("term") for kind in kinds):
+        terminalreporter.section("BPF coverage")
+        terminalreporter.write_line(report(coverage, details="term" in kinds))
+    for kind in kinds:
+        name, _, path = kind.partition(":")
+        if name in _FILES:
+            terminalreporter.write_line(f"{name}: {path or _FILES[name]}")
+    least, got = config.getoption("bpf_cov_fail_under"), reports.line_percent(coverage)
+    if least is not None and got < least:
+        terminalreporter.write_line(
+            f"FAIL: {got:.1f} % of the BPF lines are covered, {least:g} % are demanded", red=True
+        )
