@@ -66,7 +66,7 @@ def test_options_are_constant_for_programs_and_visible_to_python() -> None:
     assert obj.data["LINUX_KERNEL_VERSION"] == 6 << 16 | 18 << 8
     section = obj.data.sections[".kconfig"]
     assert not section.region.writable
-    assert list(section)[0] == "LINUX_KERNEL_VERSION"
+    assert next(iter(section)) == "LINUX_KERNEL_VERSION"
 
 
 def test_an_option_without_a_value_is_named_and_faults_where_it_is_read() -> None:

@@ -144,7 +144,7 @@ def test_what_is_refused() -> None:
         data.nothing = 1
     with pytest.raises(KeyError):
         data["nothing"] = 1
-    with pytest.raises(KeyError, match="no variable 'limit' in '.bss'"):
+    with pytest.raises(KeyError, match=r"no variable 'limit' in '\.bss'"):
         _ = data.sections[".bss"]["limit"]
     with pytest.raises(ValueError, match="does not fit into 32 bits"):
         data.limit = 1 << 32
@@ -257,7 +257,7 @@ def test_a_pointer_with_an_addend() -> None:
 
 @pytest.mark.parametrize("addend", [17, -5, 2**40])
 def test_L6_pointers_out_of_their_section(addend: int) -> None:  # noqa: N802 (named by its row)
-    with pytest.raises(ObjectError, match="a pointer to 'x' leaves section '.data'"):
+    with pytest.raises(ObjectError, match=r"a pointer to 'x' leaves section '\.data'"):
         load(pointing("x", 2, 4, addend).build())
 
 

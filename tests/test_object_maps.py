@@ -506,6 +506,24 @@ def test_a_map_of_ones_own() -> None:
     assert list(mine) == [0, 0, 1, 0]
 
 
+def test_a_map_in_place_of_one_that_is_too_small_or_refused() -> None:
+    writer = legacy(("a", [HASH, 4, 4, 0, 0]))
+    writer.relocate(1, 0, R_BPF_64_64, 2)
+    data = writer.build()
+    (named, _) = load(data).unsupported
+    assert named.endswith("; give load(..., maps={'a': Map.create(…)})")
+    mine: Map = Map.create(MapDefinition("mine", HASH, 4, 4, 100))
+    obj = load(data, maps={"a": mine})
+    assert obj.unsupported == ()
+    assert obj["prog"].run().value == mine.handle
+
+
+def test_ring_buffers_are_rounded_up_as_libbpf_does() -> None:
+    for entries, wanted in ((1, 4096), (4096, 4096), (5000, 8192), (1 << 24, 1 << 24)):
+        obj = load(legacy(("r", [MapType.RINGBUF, 0, 0, entries, 0])).build())
+        assert obj.maps.r.definition.max_entries == wanted
+
+
 def test_pinned_maps_are_shared_in_a_space() -> None:
     space = Space()
     first, second = load(MAPS, space=space), load(MAPS, space=space)

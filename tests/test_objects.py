@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from btf_writer import BtfWriter
+from btf_writer import BtfWriter, Groups
 from drybpf.code import SourceLine
 from drybpf.engine import Engine
 from drybpf.errors import ObjectError, UnknownHelper, VerifierError
@@ -712,7 +712,7 @@ def rich() -> bytes:
     name = btf.string("name")
     btf.type(1, "u32", 4, [32])
     btf.type(4, "pair", 8, [name, 1, 32], vlen=1)
-    relocated = {"core": [(0, 2, btf.string("0:0"), 0)]}
+    relocated: Groups = {"core": [(0, 2, btf.string("0:0"), 0)]}
     ext = btf.ext({"xdp": [(0, 1)]}, {"xdp": [btf.line(0, "text", 9)]}, relocated)
     writer.symbol("third", writer.section("core"), size=16)
     writer.section(".BTF", btf.build(), 0)

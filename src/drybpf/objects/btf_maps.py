@@ -70,7 +70,7 @@ class _Reader:
 
     def sources(self) -> tuple[MapSource, ...]:
         """Each map of the section."""
-        ends = [offset for offset, _, _ in self._places][1:] + [self._section.size]
+        ends = [*(offset for offset, _, _ in self._places[1:]), self._section.size]
         return tuple(
             self._source(offset, end, name, type_id)
             for (offset, name, type_id), end in zip(self._places, ends, strict=False)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from drybpf.errors import BpfError, MapError, ObjectError
 from drybpf.helpers import Helpers
 from drybpf.helpers.kernel import kernel_helpers
 from drybpf.host import Host
-from drybpf.maps import Map, MapDefinition
+from drybpf.maps import Map, MapDefinition, MapType
 from drybpf.objects.binding import bind
 from drybpf.objects.data import Data, Section
 from drybpf.objects.externs import KCONFIG
@@ -28,7 +29,8 @@ from drybpf.state import Helper
 if TYPE_CHECKING:
     from drybpf.objects.btf import Btf
 
-_COMPARED = ("type", "key_size", "value_size", "max_entries", "flags")
+_SHAPE = ("type", "key_size", "value_size")  # what a program relies on
+_PAGE = 4096  # bytes
 
 
 class Object:
@@ -75,7 +77,8 @@ class Object:
                 self._failed[source.name] = found
             else:
                 self._maps[source.name] = found
-        self.maps: Namespace[Map] = Namespace(self._maps, self._filled_map, "map")
+        # Which class of maps one is, and so what it can do, is not known before.
+        self.maps: Namespace[Any] = Namespace(self._maps, self._filled_map, "map")
         for name, source in file.maps.items():
             held = {slot: self._maps.get(inner) for slot, inner in source.maps.items()}
             self._put(name, {slot: inner for slot, inner in held.items() if inner is not None})
@@ -125,19 +128,19 @@ class Object:
         definition = source.definition
         if definition.name in given:
             found = given[definition.name]
-            if why := _difference(found.definition, definition):
+            if why := _difference(found.definition, definition, _SHAPE):
                 raise ValueError(f"maps: {definition.name!r} {why}")
             self.space.add_map(found)
             return found
         pinned = _pinned(definition.name, self.space) if definition.pinned else None
         if pinned is not None:
-            if why := _difference(pinned.definition, definition):
+            if why := _difference(pinned.definition, definition, (*_SHAPE, "max_entries", "flags")):
                 raise ObjectError(f"the pinned map {definition.name!r} {why}")
             return pinned
         try:
-            created: Map = Map.create(definition, cpus=self.host.cpus)
+            created: Map = Map.create(_fitted(definition), cpus=self.host.cpus)
         except (ValueError, BpfError) as error:
-            return str(error)
+            return f"{error}; give load(..., maps={{{definition.name!r}: Map.create(…)}})"
         self.space.add_map(created)
         return created
 
@@ -239,9 +242,17 @@ def _pinned(name: str, space: Space) -> Map | None:
     return None
 
 
-def _difference(there: MapDefinition, wanted: MapDefinition) -> str:
+def _fitted(definition: MapDefinition) -> MapDefinition:
+    """As libbpf does it, a ring buffer's size is rounded up to a power of two of pages."""
+    if definition.type != MapType.RINGBUF or not definition.max_entries:
+        return definition
+    size = max(_PAGE, 1 << (definition.max_entries - 1).bit_length())
+    return replace(definition, max_entries=size)
+
+
+def _difference(there: MapDefinition, wanted: MapDefinition, names: Iterable[str]) -> str:
     """How a map differs from what the object wants; empty where it fits."""
-    for name in _COMPARED:
+    for name in names:
         has, wants = getattr(there, name), getattr(wanted, name)
         if has != wants:
             shown = [getattr(value, "name", value) for value in (has, wants)]
