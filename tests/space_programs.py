@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from drybpf.errors import ExecutionError
 from drybpf.hooks import HOOKS
@@ -14,6 +14,7 @@ from drybpf.result import Result
 from drybpf.space import Space
 
 ENGINES = ("interpreter", "jit")
+T = TypeVar("T")
 Outcome = tuple[Result | None, tuple[str, str, int]]
 
 
@@ -50,7 +51,7 @@ class Twins:
             )
             self.maps.append(made)
 
-    def run(self, packet: bytes = bytes(64), **fields: Any) -> Result:
+    def run(self, packet: bytes = bytes(64), **fields: Any) -> Result:  # noqa: ANN401 (the hook's own)
         """Run on both and compare; gives the result, raises the fault."""
         outcomes: list[Outcome] = []
         faults: list[ExecutionError] = []
@@ -67,7 +68,7 @@ class Twins:
         assert result is not None
         return result
 
-    def each(self, look: Callable[[dict[str, Any]], Any]) -> Any:
+    def each(self, look: Callable[[dict[str, Any]], T]) -> T:
         """What both engines' maps show, which must be the same."""
         first, second = (look(made) for made in self.maps)
         assert first == second

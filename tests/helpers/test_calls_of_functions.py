@@ -101,7 +101,7 @@ def test_a_walk_that_deletes_as_it_goes() -> None:
     body = "lddw r1, {flows}\ncall 3\nmov r0, 0\n"
     twins = Twins(WALK.replace("BODY", body), flows=HASH)
     for maps in twins.maps:
-        maps["flows"].update({key: 0 for key in range(9)})
+        maps["flows"].update(dict.fromkeys(range(9), 0))
     assert twins.run().value == 9 << 32
     assert twins.each(lambda maps: len(maps["flows"])) == 0
 

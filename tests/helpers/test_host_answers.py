@@ -19,12 +19,14 @@ from helper_programs import FRAMES
 M64 = (1 << 64) - 1
 
 
-def both(text: str, hook: str, make: Callable[[], Host], packet: bytes = b"", **f: Any) -> Result:
+def both(
+    text: str, hook: str, make: Callable[[], Host], packet: bytes = b"", **f: FieldValue
+) -> Result:
     """Run on both engines, each on a host of its own; the results must be the same."""
     results = []
     for engine in ("interpreter", "jit"):
         program = Program.from_asm(text, hook=HOOKS[hook], host=make())
-        results.append(program.run(packet, engine=engine, **f))  # type: ignore[arg-type]
+        results.append(program.run(packet, engine=engine, **f))
     assert results[0].value == results[1].value
     assert results[0].packet == results[1].packet
     assert results[0].printed == results[1].printed
@@ -372,7 +374,7 @@ def test_where_a_function_is_attached() -> None:
 
 
 def test_arguments_of_a_traced_function() -> None:
-    fields = {"args": (7, 8, 9), "ret": 5}
+    fields: dict[str, Any] = {"args": (7, 8, 9), "ret": 5}
     assert both(call(185, "ctx") + "exit", "tracing", Host, **fields).value == 3
     result = both(call(183, "ctx", 1, "stack", size=8) + show(8), "tracing", Host, **fields)
     assert (result.value, shown(result, 8)[0]) == (0, 8)

@@ -126,7 +126,7 @@ def run(row: Row, pointer: int, size: int) -> Outcome:
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_a_pointer_at_the_very_end_will_do(row: Row) -> None:
     outcome = run(row, frame_top(0) - row.size, row.size)
-    assert outcome.error == "" or outcome.error == "HelperError", outcome.message
+    assert outcome.error in ("", "HelperError"), outcome.message
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

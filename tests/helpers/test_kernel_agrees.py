@@ -207,7 +207,7 @@ def test_xdp_packets_move_as_in_the_kernel() -> None:
         walk = [random.choice(deltas) for _ in range(4)]
         helpers = [random.choice((44, 54, 65)) for _ in range(4)]
         program = Program.from_asm(template.format(*walk, *helpers), hook=HOOKS["xdp"])
-        runs = [program.run(FRAMES["ipv4"], engine=e) for e in ("interpreter", "jit", "kernel")]  # type: ignore[arg-type]
+        runs = [program.run(FRAMES["ipv4"], engine=e) for e in ("interpreter", "jit", "kernel")]
         first, second, judged = ((run.value & M32, run.packet) for run in runs)
         assert first == second == judged, (walk, helpers)
         seen.add(first)
@@ -256,6 +256,6 @@ def test_the_length_of_what_is_printed(text: bytes) -> None:
     lines += ["mov r1, r10", f"add r1, -{len(padded)}", f"mov r2, {size}", "mov r3, -5"]
     lines += ["lddw r4, 0xffffffff", "lddw r5, 0x10000000000", "call 6", "exit"]
     program = Program.from_asm("\n".join(lines), hook=HOOKS["xdp"])
-    runs = [program.run(bytes(64), engine=e) for e in ("interpreter", "jit", "kernel")]  # type: ignore[arg-type]
+    runs = [program.run(bytes(64), engine=e) for e in ("interpreter", "jit", "kernel")]
     first, second, judged = (run.value & M32 for run in runs)
     assert first == second == judged

@@ -24,6 +24,7 @@ _GROUPS = {
     "lookups": "tc xdp cgroup_skb sk_skb cgroup_sock_addr",
     "casts": ("packets xdp sock_ops sk_msg cgroup_sock_addr flow_dissector sk_lookup tracing lsm"),
     "stores": "tc cgroup_skb sock_ops sk_msg cgroup_sock_addr cgroup_sockopt tracing lsm",
+    "options": "cgroup_sock_addr cgroup_sockopt sock_ops struct_ops",
     "cookies": "tc socket_filter cgroup_skb cgroup_sock sock_ops cgroup_sock_addr",
     "cookie": "cookies sk_skb sk_reuseport tracing lsm",
     "networks": (
@@ -53,7 +54,7 @@ _TABLE = """
  17 get_cgroup_classid             host     cgroups        all
  18 skb_vlan_push                  exact    skb_shape      tc
  19 skb_vlan_pop                   exact    skb_shape      tc
- 20 skb_get_tunnel_key             recorded tunnels        tc lwt_xmit
+ 20 skb_get_tunnel_key             host     tunnels        tc lwt_xmit
  21 skb_set_tunnel_key             recorded tunnels        tc lwt_xmit
  22 perf_event_read                host     tracing        all
  23 redirect                       recorded redirect       tc lwt_xmit xdp
@@ -62,7 +63,7 @@ _TABLE = """
  26 skb_load_bytes                 exact    skb_bytes      packets flow_dissector sk_reuseport
  27 get_stackid                    host     tracing        probes syscall
  28 csum_diff                      exact    checksums      lwt tc xdp
- 29 skb_get_tunnel_opt             recorded tunnels        tc lwt_xmit
+ 29 skb_get_tunnel_opt             host     tunnels        tc lwt_xmit
  30 skb_set_tunnel_opt             recorded tunnels        tc lwt_xmit
  31 skb_change_proto               exact    skb_shape      tc
  32 skb_change_type                exact    skb_shape      tc
@@ -82,7 +83,7 @@ _TABLE = """
  46 get_socket_cookie              host     sockets        cookie syscall
  47 get_socket_uid                 host     sockets        tc cgroup_skb sk_skb socket_filter
  48 set_hash                       exact    skb_marks      tc
- 49 setsockopt                     host     socket_options cgroup_sock_addr cgroup_sockopt sock_ops
+ 49 setsockopt                     host     socket_options options
  50 skb_adjust_room                exact    skb_shape      tc sk_skb
  51 redirect_map                   recorded redirect       xdp
  52 sk_redirect_map                recorded sockmaps       sk_skb
@@ -90,7 +91,7 @@ _TABLE = """
  54 xdp_adjust_meta                exact    xdp            xdp
  55 perf_event_read_value          host     tracing        all
  56 perf_prog_read_value           host     tracing        perf_event
- 57 getsockopt                     host     socket_options cgroup_sock_addr cgroup_sockopt sock_ops
+ 57 getsockopt                     host     socket_options options
  58 override_return                recorded process        kprobe
  59 sock_ops_cb_flags_set          recorded socket_options sock_ops
  60 msg_redirect_map               recorded sockmaps       sk_msg
@@ -193,7 +194,7 @@ _TABLE = """
 157 task_storage_delete            none     -              all
 158 get_current_task_btf           host     process        all
 159 bprm_opts_set                  none     -              lsm
-160 ktime_get_coarse_ns            host     system         networks
+160 ktime_get_coarse_ns            host     system         networks struct_ops
 161 ima_inode_hash                 none     -              lsm
 162 sock_from_file                 none     -              lsm syscall tracing
 163 check_mtu                      host     routing        tc xdp

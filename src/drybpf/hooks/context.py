@@ -69,7 +69,7 @@ class ContextHook(Hook):
             if isinstance(field.source, str)
         )
 
-    def enter(self, state: State, packet: Buffer = b"", **fields: FieldValue) -> None:
+    def enter(self, state: State, packet: Buffer = b"", /, **fields: FieldValue) -> None:
         """Map the packet and the context."""
         region = self.map_packet(state, packet, self.packet_address)
         begin, end = region.start, region.start + region.length

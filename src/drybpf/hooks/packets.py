@@ -72,7 +72,7 @@ class DataHook(ContextHook):
     headroom = 256
     length = ""
 
-    def enter(self, state: State, packet: Buffer = b"", **fields: FieldValue) -> None:
+    def enter(self, state: State, packet: Buffer = b"", /, **fields: FieldValue) -> None:
         """Map the data and the context."""
         state.hook = HookState(self.program_type, self.layout)
         if self.length:

@@ -123,6 +123,7 @@ class SkbHook(ContextHook):
         self,
         state: State,
         packet: Buffer = b"",
+        /,
         *,
         link_header: FieldValue = ETHERNET,
         **fields: FieldValue,

@@ -32,6 +32,7 @@ class CgroupSysctl(CallHook):
         self,
         state: State,
         packet: Buffer = b"",
+        /,
         *,
         name: FieldValue = "",
         current: FieldValue = b"",

@@ -30,6 +30,7 @@ class Xdp(ContextHook):
     """r1 is the address of a read-only `struct xdp_md`, whose pointers are guest addresses."""
 
     aliases = MappingProxyType({"ifindex": "ingress_ifindex", "rx_queue": "rx_queue_index"})
+    verdicts = XdpAction
     packet_size = FRAME_SIZE
     headroom = HEADROOM
 
