@@ -66,7 +66,8 @@ How a helper is simulated:
 
 ## kfuncs
 
-Any other kfunc can be given as a Python function: `load("prog.o", kfuncs={{"bpf_name": function}})`.
+Any other kfunc can be given as a Python function:
+`load("prog.o", kfuncs={{"bpf_name": function}})`.
 
 {kfunc_table}
 """

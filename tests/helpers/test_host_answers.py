@@ -20,7 +20,11 @@ M64 = (1 << 64) - 1
 
 
 def both(
-    text: str, hook: str, make: Callable[[], Host], packet: bytes = b"", **f: FieldValue
+    text: str,
+    hook: str,
+    make: Callable[[], Host],
+    packet: bytes = b"",
+    **f: Any,  # noqa: ANN401 (the hook's own)
 ) -> Result:
     """Run on both engines, each on a host of its own; the results must be the same."""
     results = []

@@ -31,11 +31,16 @@ def run(
     """Run on both engines; the results must be the same."""
     given = (FRAME if getattr(hook, "packet_size", 0) else b"") if packet is None else packet
     results = [
-        Program.from_asm(text, hook=hook, host=host()).run(given, engine=engine, **fields)  # type: ignore[arg-type]
+        Program.from_asm(text, hook=hook, host=host()).run(given, engine=engine, **fields)
         for engine in ("interpreter", "jit")
     ]
     assert results[0] == results[1]
     return results[0]
+
+
+def _as(name: str, value: object) -> dict[str, Any]:
+    """An argument whose name is known only here."""
+    return {name: value}
 
 
 def _load(field: Field) -> str:
@@ -51,7 +56,7 @@ def test_each_field_is_where_the_layout_says(hook: ContextHook) -> None:
         width = {"be16": 16, "be32": 32}.get(field.order, 8 * field.size)
         value = 0x1122334455667788 & (1 << width - 1) - 1
         given = (value,) * field.count if field.count > 1 else value
-        result = run(f"{_load(field)}\nexit", hook, **{name: given})
+        result = run(f"{_load(field)}\nexit", hook, **_as(name, given))
         stored = field.pack(given)[: field.size]
         assert result.value == int.from_bytes(stored, "little"), name
         assert result.context[name] == given
@@ -83,12 +88,12 @@ def test_what_is_given_must_fit(hook: ContextHook) -> None:
     for name, field in hook.layout.items():
         if isinstance(field.source, str):
             with pytest.raises(TypeError, match="follows from the packet"):
-                run("mov r0, 0\nexit", hook, **{name: 1})
+                run("mov r0, 0\nexit", hook, **_as(name, 1))
         elif field.count == 1:
             with pytest.raises(ValueError, match=r"does not fit|has 12"):
-                run("mov r0, 0\nexit", hook, **{name: 1 << 65})
+                run("mov r0, 0\nexit", hook, **_as(name, 1 << 65))
             with pytest.raises(TypeError):
-                run("mov r0, 0\nexit", hook, **{name: 1.5})
+                run("mov r0, 0\nexit", hook, **_as(name, 1.5))
 
 
 @pytest.mark.parametrize("hook", PLAIN, ids=lambda hook: hook.program_type)
