@@ -153,7 +153,7 @@ def test_fields_of_the_context() -> None:
 def test_what_a_test_run_does_not_do() -> None:
     with pytest.raises(KernelError, match="takes 14 bytes and more, not 13"):
         _xdp(VERDICT).run(FRAME[:13], engine="kernel")
-    with pytest.raises(KernelError, match="test-runs programs of xdp, tc, socket, not of raw"):
+    with pytest.raises(KernelError, match=r"test-runs programs of xdp, .*, not of raw"):
         Program.from_asm("mov r0, 1\nexit").run(FRAME, engine="kernel")
     for options in ({"registers": {3: 1}}, {"trace": print}):
         with pytest.raises(ValueError, match="neither takes registers"):
