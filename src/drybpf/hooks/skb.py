@@ -159,10 +159,10 @@ class SkbHook(ContextHook):
         view = memoryview(packet).cast("B")
         hook = SkbState(self.program_type, self.layout)
         protocol = ethernet_protocol(view) if link_header == ETHERNET else ip_protocol(view)
-        hook.link = link_header
+        hook.network = link_header
         if self._network_layer:
             hook.hidden, view = bytes(view[:link_header]), view[link_header:]
-            hook.link = 0
+            hook.network = 0
         state.hook = hook
         fields = {"protocol": protocol, "wire_len": len(view)} | fields
         super().enter(state, view, **fields)
