@@ -119,17 +119,12 @@ def get_listener_sock(context: Context, pointer: int, *_: int) -> int:
     return pointer if socket_at(context, pointer).state == LISTEN else 0
 
 
-_TCP_FIELDS = (  # of struct bpf_tcp_sock: name and bytes
-    *(
-        (name, 4)
-        for name in ["snd_cwnd", "srtt_us", "rtt_min", "snd_ssthresh", "rcv_nxt", "snd_nxt", "snd_una"]
-    ),
-    *((name, 4) for name in ["mss_cache", "ecn_flags", "rate_delivered", "rate_interval_us"]),
-    *((name, 4) for name in ["packets_out", "retrans_out", "total_retrans", "segs_in", "data_segs_in"]),
-    *((name, 4) for name in ["segs_out", "data_segs_out", "lost_out", "sacked_out"]),
-    *((name, 8) for name in ["bytes_received", "bytes_acked"]),
-    *((name, 4) for name in ["dsack_dups", "delivered", "delivered_ce", "icsk_retransmits"]),
-)
+_TCP = """
+snd_cwnd srtt_us rtt_min snd_ssthresh rcv_nxt snd_nxt snd_una mss_cache ecn_flags rate_delivered
+rate_interval_us packets_out retrans_out total_retrans segs_in data_segs_in segs_out data_segs_out
+lost_out sacked_out bytes_received bytes_acked dsack_dups delivered delivered_ce icsk_retransmits
+"""  # the fields of struct bpf_tcp_sock
+_LONG = ("bytes_received", "bytes_acked")  # of 8 bytes; all others have 4
 
 
 def tcp_sock(context: Context, pointer: int, *_: int) -> int:
@@ -137,10 +132,10 @@ def tcp_sock(context: Context, pointer: int, *_: int) -> int:
     socket = socket_at(context, pointer)
     if socket.protocol != "tcp":
         return 0
-    data = b"".join(
-        (socket.tcp.get(name, 0) % (1 << 8 * size)).to_bytes(size, "little")
-        for name, size in _TCP_FIELDS
-    )
+    data = b""
+    for name in _TCP.split():
+        size = 8 if name in _LONG else 4
+        data += (socket.tcp.get(name, 0) % (1 << 8 * size)).to_bytes(size, "little")
     return _cast(context, socket, "bpf_tcp_sock", data)
 
 

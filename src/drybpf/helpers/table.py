@@ -82,30 +82,30 @@ _TABLE = """
  46 get_socket_cookie              host     sockets        cookie syscall
  47 get_socket_uid                 host     sockets        tc cgroup_skb sk_skb socket_filter
  48 set_hash                       exact    skb_marks      tc
- 49 setsockopt                     none     -              cgroup_sock_addr cgroup_sockopt sock_ops
+ 49 setsockopt                     host     socket_options cgroup_sock_addr cgroup_sockopt sock_ops
  50 skb_adjust_room                exact    skb_shape      tc sk_skb
  51 redirect_map                   recorded redirect       xdp
- 52 sk_redirect_map                none     -              sk_skb
- 53 sock_map_update                none     -              sock_ops
+ 52 sk_redirect_map                recorded sockmaps       sk_skb
+ 53 sock_map_update                recorded sockmaps       sock_ops
  54 xdp_adjust_meta                exact    xdp            xdp
  55 perf_event_read_value          host     tracing        all
  56 perf_prog_read_value           host     tracing        perf_event
- 57 getsockopt                     none     -              cgroup_sock_addr cgroup_sockopt sock_ops
+ 57 getsockopt                     host     socket_options cgroup_sock_addr cgroup_sockopt sock_ops
  58 override_return                recorded process        kprobe
- 59 sock_ops_cb_flags_set          none     -              sock_ops
- 60 msg_redirect_map               none     -              sk_msg
- 61 msg_apply_bytes                none     -              sk_msg
- 62 msg_cork_bytes                 none     -              sk_msg
- 63 msg_pull_data                  none     -              sk_msg
- 64 bind                           none     -              cgroup_sock_addr
+ 59 sock_ops_cb_flags_set          recorded socket_options sock_ops
+ 60 msg_redirect_map               recorded sockmaps       sk_msg
+ 61 msg_apply_bytes                exact    messages       sk_msg
+ 62 msg_cork_bytes                 exact    messages       sk_msg
+ 63 msg_pull_data                  exact    messages       sk_msg
+ 64 bind                           recorded socket_options cgroup_sock_addr
  65 xdp_adjust_tail                exact    xdp            xdp
  66 skb_get_xfrm_state             none     -              tc
  67 get_stack                      host     tracing        probes syscall
  68 skb_load_bytes_relative        exact    skb_bytes      tc cgroup_skb sk_reuseport socket_filter
  69 fib_lookup                     host     routing        tc xdp
- 70 sock_hash_update               none     -              sock_ops
- 71 msg_redirect_hash              none     -              sk_msg
- 72 sk_redirect_hash               none     -              sk_skb
+ 70 sock_hash_update               recorded sockmaps       sock_ops
+ 71 msg_redirect_hash              recorded sockmaps       sk_msg
+ 72 sk_redirect_hash               recorded sockmaps       sk_skb
  73 lwt_push_encap                 none     -              lwt_in lwt_xmit
  74 lwt_seg6_store_bytes           none     -              lwt_seg6local
  75 lwt_seg6_adjust_srh            none     -              lwt_seg6local
@@ -115,7 +115,7 @@ _TABLE = """
  79 skb_cgroup_id                  host     cgroups        tc cgroup_skb
  80 get_current_cgroup_id          host     process        all
  81 get_local_storage              none     -              answers cgroup_skb sock_ops
- 82 sk_select_reuseport            none     -              sk_reuseport
+ 82 sk_select_reuseport            recorded sockmaps       sk_reuseport
  83 skb_ancestor_cgroup_id         host     cgroups        tc cgroup_skb
  84 sk_lookup_tcp                  host     sockets        lookups
  85 sk_lookup_udp                  host     sockets        lookups
@@ -123,8 +123,8 @@ _TABLE = """
  87 map_push_elem                  exact    maps           all
  88 map_pop_elem                   exact    maps           all
  89 map_peek_elem                  exact    maps           all
- 90 msg_push_data                  none     -              sk_msg
- 91 msg_pop_data                   none     -              sk_msg
+ 90 msg_push_data                  exact    messages       sk_msg
+ 91 msg_pop_data                   exact    messages       sk_msg
  92 rc_pointer_rel                 none     -              lirc_mode2
  93 spin_lock                      exact    control        all
  94 spin_unlock                    exact    control        all
@@ -134,10 +134,10 @@ _TABLE = """
  98 get_listener_sock              host     sockets        tc cgroup_skb
  99 skc_lookup_tcp                 host     sockets        lookups
 100 tcp_check_syncookie            none     -              tc xdp
-101 sysctl_get_name                none     -              cgroup_sysctl
-102 sysctl_get_current_value       none     -              cgroup_sysctl
-103 sysctl_get_new_value           none     -              cgroup_sysctl
-104 sysctl_set_new_value           none     -              cgroup_sysctl
+101 sysctl_get_name                host     sysctl         cgroup_sysctl
+102 sysctl_get_current_value       host     sysctl         cgroup_sysctl
+103 sysctl_get_new_value           host     sysctl         cgroup_sysctl
+104 sysctl_set_new_value           host     sysctl         cgroup_sysctl
 105 strtol                         exact    strings        all
 106 strtoul                        exact    strings        all
 107 sk_storage_get                 none     -              stores cgroup_sock syscall
@@ -169,11 +169,11 @@ _TABLE = """
 133 ringbuf_discard                exact    output         all
 134 ringbuf_query                  exact    output         all
 135 csum_level                     exact    checksums      tc lwt_xmit
-136 skc_to_tcp6_sock               none     -              casts syscall
-137 skc_to_tcp_sock                none     -              casts syscall
-138 skc_to_tcp_timewait_sock       none     -              casts syscall
-139 skc_to_tcp_request_sock        none     -              casts syscall
-140 skc_to_udp6_sock               none     -              casts syscall
+136 skc_to_tcp6_sock               host     sockets        casts syscall
+137 skc_to_tcp_sock                host     sockets        casts syscall
+138 skc_to_tcp_timewait_sock       host     sockets        casts syscall
+139 skc_to_tcp_request_sock        host     sockets        casts syscall
+140 skc_to_udp6_sock               host     sockets        casts syscall
 141 get_task_stack                 host     tracing        all
 142 load_hdr_opt                   none     -              sock_ops
 143 store_hdr_opt                  none     -              sock_ops
@@ -211,7 +211,7 @@ _TABLE = """
 175 task_pt_regs                   host     process        all
 176 get_branch_snapshot            none     -              all
 177 trace_vprintk                  exact    printing       all
-178 skc_to_unix_sock               none     -              casts syscall
+178 skc_to_unix_sock               host     sockets        casts syscall
 179 kallsyms_lookup_name           none     -              syscall
 180 find_vma                       none     -              all
 181 loop                           exact    control        all
@@ -229,7 +229,7 @@ _TABLE = """
 193 ima_file_hash                  none     -              lsm
 194 kptr_xchg                      exact    maps           all
 195 map_lookup_percpu_elem         exact    maps           all
-196 skc_to_mptcp_sock              none     -              casts syscall
+196 skc_to_mptcp_sock              host     sockets        casts syscall
 197 dynptr_from_mem                exact    dynptr         all
 198 ringbuf_reserve_dynptr         exact    output         all
 199 ringbuf_submit_dynptr          exact    output         all
