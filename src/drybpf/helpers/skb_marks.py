@@ -5,7 +5,7 @@ from __future__ import annotations
 from zlib import crc32
 
 from drybpf.helpers.arguments import field, set_field, u32
-from drybpf.helpers.errno import EINVAL
+from drybpf.helpers.errno import EINVAL, EOPNOTSUPP
 from drybpf.helpers.packet import whole_packet
 from drybpf.helpers.skb import skb_of
 from drybpf.helpers.skb_bytes import clear_hash
@@ -63,8 +63,10 @@ def set_hash(context: Context, _skb: int, value: int, *_: int) -> int:
 
 
 def skb_set_tstamp(context: Context, _skb: int, when: int, kind: int, *_: int) -> int:
-    """Set when the packet is to be sent, and by which clock; 0 or -EINVAL."""
-    if protocol(context) not in (_IPV4, _IPV6) or u32(kind) > _TAI:
+    """Set when the packet is to be sent, and by which clock; 0 or a negative error."""
+    if protocol(context) not in (_IPV4, _IPV6):
+        return -EOPNOTSUPP
+    if u32(kind) > _TAI:
         return -EINVAL
     if u32(kind) != _REALTIME and not when:
         return -EINVAL

@@ -234,9 +234,20 @@ def _pop_header(context: Context) -> int | None:
     return int.from_bytes(header[:2], "big")
 
 
+def _behind_tags(context: Context) -> int:
+    """The packet's protocol; behind VLAN headers where it has some."""
+    kind, place = protocol(context), 14
+    while kind in _VLANS:
+        header = load_bytes(context, place, _VLAN)
+        if header is None:
+            return 0
+        kind, place = int.from_bytes(header[2:], "big"), place + _VLAN
+    return kind
+
+
 def skb_ecn_set_ce(context: Context, *_: int) -> int:
     """Mark congestion in the IP header where its sender can take it; 1 where it is marked."""
-    kind, network = protocol(context), skb_of(context).network
+    kind, network = _behind_tags(context), skb_of(context).network
     size = _HEADERS.get(kind)
     header = load_bytes(context, network, size) if size else None
     if header is None:
