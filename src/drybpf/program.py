@@ -198,8 +198,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         if self._kernel is None:
             from drybpf.kernel import KernelRunner  # noqa: PLC0415 (only when it is used)
 
-            fresh = cast("Callable[[bytes], State]", self.state)
-            self._kernel = KernelRunner(self.hook, fresh, **self.kernel_options())
+            self._kernel = KernelRunner(self.hook, **self.kernel_options())
         return self._kernel
 
     def kernel_options(self) -> dict[str, Any]:

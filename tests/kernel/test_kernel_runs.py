@@ -16,7 +16,7 @@ from drybpf.asm import assemble
 from drybpf.cli import main
 from drybpf.code import Code
 from drybpf.errors import KernelError, VerifierError
-from drybpf.hooks import Xdp, XdpAction
+from drybpf.hooks import HOOKS, Xdp, XdpAction
 from drybpf.kernel import KernelProgram, syscall
 from drybpf.maps import ArrayMap, MapDefinition, MapType
 from drybpf.objects.codecs import Integer
@@ -266,3 +266,28 @@ def test_the_command_says_why_not(command: Command, tmp_path: Path) -> None:
     code, _, err = command("run", FIREWALL, "--pcap", capture, "--engine", "kernel")
     assert (code, "14 bytes and more" in err) == (1, True)
     assert len(list(read_capture(capture))) == 2
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sched_cls", "sched_act", "socket_filter", "cgroup_skb", "lwt_in", "lwt_out", "lwt_xmit"],
+)
+def test_every_type_of_program_on_socket_buffers(kind: str) -> None:
+    text = """
+        ldxw r0, [r1+0]
+        ldxw r2, [r1+16]
+        lsh r0, 16
+        or r0, r2
+        ldxw r2, [r1+40]
+        add r0, r2
+        mov r2, r0
+        rsh r2, 9
+        xor r0, r2
+        and r0, 1
+        exit
+    """
+    program = Program.from_asm(text, hook=HOOKS[kind])
+    frame = bytes(12) + b"\x86\xdd\x60" + bytes(60)
+    results = [program.run(frame, engine=engine) for engine in ("interpreter", "jit", "kernel")]
+    assert len({result.value for result in results}) == 1
+    assert len({result.packet for result in results}) == 1

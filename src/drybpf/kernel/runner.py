@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, MutableSequence
+from collections.abc import Iterable, MutableSequence
 from time import perf_counter_ns
 
 from drybpf.errors import KernelError
@@ -14,8 +14,6 @@ from drybpf.kernel.programs import XDP_HAS_FRAGS, Outcome
 from drybpf.kernel.twin import Kind, Twin
 from drybpf.result import Result
 from drybpf.state import State
-
-Fresh = Callable[[bytes], State]
 
 
 class KernelRunner:
@@ -28,12 +26,11 @@ class KernelRunner:
     def __init__(
         self,
         hook: Hook,
-        fresh: Fresh,
         *,
         license: str = "GPL",  # noqa: A002 (what the section is called)
         frags: bool = False,
     ) -> None:
-        """Prepare for the programs of a hook; `fresh` gives a state on a packet, without fields.
+        """Prepare for the programs of a hook.
 
         `license` as in an object, `frags` for XDP programs that take packets of several pages.
         Raises `KernelError` for a hook that the kernel's test run has not.
@@ -42,7 +39,7 @@ class KernelRunner:
         if entry is None:
             known = ", ".join(ENTRIES)
             raise KernelError(f"the kernel test-runs programs of {known}, not of {hook.name}")
-        self._hook, self._entry, self._fresh = hook, entry, fresh
+        self._hook, self._entry = hook, entry
         self._kind = Kind(entry.program_type, license, XDP_HAS_FRAGS if frags else 0)
         self._twin: Twin | None = None
 
@@ -105,9 +102,7 @@ class KernelRunner:
         )
 
     def _test_run(self, twin: Twin, state: State, repeat: int = 1) -> Outcome:
-        begin, end = state.packet
-        plain = self._fresh(state.memory.read(begin, end - begin))
-        given = self._entry.input(state, plain)
+        given = self._entry.input(state, self._hook.layout)
         program = twin.program(state.code, state.space)
         try:
             with cpus.on(state.cpu):
