@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from contextlib import contextmanager
+from itertools import chain
 from time import perf_counter_ns
 
 from drybpf.errors import KernelError
@@ -48,45 +50,52 @@ class KernelRunner:
 
         Raises `KernelError` where the kernel refuses program or input.
         """
-        twin = self._loaded(state)
-        twin.push()
-        try:
+        with self._mirrored(state) as twin:
             return self._once(twin, state)
-        finally:
-            twin.pull()
 
     def batch(self, states: Iterable[State], verdicts: MutableSequence[int]) -> None:
         """Run one state after the other, of one space, and put r0 into the verdicts.
 
         Our maps are brought to the kernel before the first and back after the last.
         """
-        twin: Twin | None = None
-        try:
-            for index, state in enumerate(states):
-                if twin is None:
-                    twin = self._loaded(state)
-                    twin.push()
+        waiting = iter(states)
+        first = next(waiting, None)
+        if first is None:
+            return
+        with self._mirrored(first) as twin:
+            for index, state in enumerate(chain([first], waiting)):
                 try:
                     verdicts[index] = self._once(twin, state).value
                 except KernelError as error:
                     error.add_note(f"packet {index} of the batch")
                     raise
-        finally:
-            if twin is not None:
-                twin.pull()
+
+    @contextmanager
+    def measuring(self, state: State) -> Iterator[Callable[[int], int]]:
+        """Give a function that runs a state many times, to nanoseconds a run, in a `with` block.
+
+        The runs follow each other on what is then in the packet.  A time is the mean that the
+        kernel measured, in whole nanoseconds, with about 15 of its own.
+        """
+        with self._mirrored(state) as twin:
+            yield lambda repeat: self._test_run(twin, state, repeat).duration
 
     def time(self, state: State, repeat: int) -> tuple[int, int]:
-        """Nanoseconds of loading, and of `repeat` runs in a row on what is then in the packet.
-
-        A run is the mean that the kernel measured, in whole nanoseconds, with about 15 of its own.
-        """
+        """Nanoseconds of loading, and of `repeat` runs in a row."""
         self.close()
         begin = perf_counter_ns()
-        twin = self._loaded(state)
+        self._loaded(state)
         loaded = perf_counter_ns() - begin
+        with self.measuring(state) as measure:
+            return loaded, repeat * measure(repeat)
+
+    @contextmanager
+    def _mirrored(self, state: State) -> Iterator[Twin]:
+        """The twin with what our maps hold; at the end of the block they hold what it does."""
+        twin = self._loaded(state)
         twin.push()
         try:
-            return loaded, repeat * self._test_run(twin, state, repeat).duration
+            yield twin
         finally:
             twin.pull()
 
