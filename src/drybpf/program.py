@@ -255,7 +255,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         if self.engine == "kernel":
-            self.kernel.batch((fresh(packet) for packet in batch), verdicts)
+            faults = verdicts.faults if on_fault == "record" else None
+            self.kernel.batch((fresh(packet) for packet in batch), verdicts, faults)
             return verdicts
         record = on_fault == "record"
         self._runner.batch(batch, verdicts, self.engine, budget, fresh, self.helpers, record=record)

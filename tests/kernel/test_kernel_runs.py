@@ -20,7 +20,7 @@ from drybpf.hooks import HOOKS, Xdp, XdpAction
 from drybpf.kernel import KernelProgram, syscall
 from drybpf.maps import ArrayMap, MapDefinition, MapType
 from drybpf.objects.codecs import Integer
-from drybpf.packets import Packet, read_capture, write_capture
+from drybpf.packets import Packet, write_capture
 from drybpf.program import Program
 from drybpf.space import Space
 from kernel_here import needs_kernel
@@ -263,9 +263,13 @@ def test_the_command_says_why_not(command: Command, tmp_path: Path) -> None:
     assert err.count("\n") == 1
     capture = tmp_path / "short.pcap"
     write_capture(capture, [Packet(data, 0, len(data)) for data in (FRAME, b"short")])
-    code, _, err = command("run", FIREWALL, "--pcap", capture, "--engine", "kernel")
-    assert (code, "14 bytes and more" in err) == (1, True)
-    assert len(list(read_capture(capture))) == 2
+    for extra in ((), ("--out", tmp_path / "out.pcap")):
+        code, out, err = command("run", FIREWALL, "--pcap", capture, "--engine", "kernel", *extra)
+        assert (code, "packet 1: the kernel's test run takes 14 bytes and more" in err) == (1, True)
+        assert "FAULT          1      5" in out
+    bad = ("run", fixture("xdp_bad_access"), "--program", "xdp_past_end", "--pcap", capture)
+    code, out, err = command(*bad, "--engine", "kernel")
+    assert (code, out, "invalid mem access" in err) == (1, "", True)
 
 
 @pytest.mark.parametrize(

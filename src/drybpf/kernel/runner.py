@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, MutableSequence
 from contextlib import contextmanager
 from itertools import chain
 from time import perf_counter_ns
 
-from drybpf.errors import KernelError
+from drybpf.errors import ExecutionError, KernelError
 from drybpf.hooks import Hook
 from drybpf.kernel import cpus
 from drybpf.kernel.contexts import ENTRIES
@@ -53,10 +53,16 @@ class KernelRunner:
         with self._mirrored(state) as twin:
             return self._once(twin, state)
 
-    def batch(self, states: Iterable[State], verdicts: MutableSequence[int]) -> None:
+    def batch(
+        self,
+        states: Iterable[State],
+        verdicts: MutableSequence[int],
+        faults: MutableMapping[int, ExecutionError] | None = None,
+    ) -> None:
         """Run one state after the other, of one space, and put r0 into the verdicts.
 
-        Our maps are brought to the kernel before the first and back after the last.
+        Our maps are brought to the kernel before the first and back after the last.  What the
+        kernel does not take is in `faults` as an `ExecutionError`, and raised where there are none.
         """
         waiting = iter(states)
         first = next(waiting, None)
@@ -67,8 +73,10 @@ class KernelRunner:
                 try:
                     verdicts[index] = self._once(twin, state).value
                 except KernelError as error:
-                    error.add_note(f"packet {index} of the batch")
-                    raise
+                    if faults is None:
+                        error.add_note(f"packet {index} of the batch")
+                        raise
+                    faults[index] = ExecutionError(error.reason)
 
     @contextmanager
     def measuring(self, state: State) -> Iterator[Callable[[int], int]]:
@@ -126,8 +134,14 @@ class KernelRunner:
                 raise KernelError("the kernel has no network device of that ifindex") from error
             raise
 
+    def load(self, state: State) -> None:
+        """Load the state's program and all that it needs, where that has not been done.
+
+        Raises `KernelError` with the end of the verifier's log where the kernel refuses it.
+        """
+        self._loaded(state)
+
     def _loaded(self, state: State) -> Twin:
-        """The twin of the state's space, with the state's program in it."""
         if self._twin is not None and self._twin.outdated:
             self.close()
         if self._twin is None:
