@@ -155,6 +155,11 @@ def test_what_a_test_run_does_not_do() -> None:
         _xdp(VERDICT).run(FRAME[:13], engine="kernel")
     with pytest.raises(KernelError, match=r"test-runs programs of xdp, .*, not of raw"):
         Program.from_asm("mov r0, 1\nexit").run(FRAME, engine="kernel")
+    header = bytes(12) + b"\x08\x00"  # that of IPv4 must follow
+    with pytest.raises(KernelError, match=r"refuses this packet \(33 bytes\)"):
+        Program.from_asm("mov r0, 0\nexit", hook=HOOKS["sched_cls"]).run(
+            header.ljust(33), engine="kernel"
+        )
     for options in ({"registers": {3: 1}}, {"trace": print}):
         with pytest.raises(ValueError, match="neither takes registers"):
             _xdp(VERDICT).run(FRAME, engine="kernel", **options)

@@ -131,8 +131,13 @@ class KernelRunner:
                 )
         except KernelError as error:
             if error.errno == errno.ENODEV:
-                raise KernelError("the kernel has no network device of that ifindex") from error
-            raise
+                reason = "the kernel has no network device of that ifindex"
+            elif error.errno == errno.EINVAL:
+                reason = f"the kernel's test run refuses this packet ({len(given.data)} bytes), "
+                reason += "or a field of its context"
+            else:
+                raise
+            raise KernelError(reason, error.errno) from error
 
     def load(self, state: State) -> None:
         """Load the state's program and all that it needs, where that has not been done.
