@@ -153,7 +153,7 @@ class Array(Keyed):
         for begin in range(0, len(store.buffer), each):
             for at in range(0, each, _PAGE):
                 end = min(at + _PAGE, each)
-                if any(store.buffer[begin + at : begin + end].tobytes()):
+                if store.buffer[begin + at : begin + end].tobytes().strip(b"\0"):
                     found |= {*range(at // store.stride, (end - 1) // store.stride + 1)}
         return found
 
@@ -169,4 +169,5 @@ class Array(Keyed):
         self.theirs.update(key, self._join((self._zeros,)))
 
     def _theirs(self) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
-        return ((key, values) for key, values in super()._theirs() if any(map(any, values)))
+        for key, value in self.theirs.items(filled=True):
+            yield key, self._split(value, key)
