@@ -200,8 +200,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         if self._kernel is None:
             from drybpf.kernel import KernelRunner  # noqa: PLC0415 (only when it is used)
 
-            fresh = cast("Callable[[bytes], State]", self.state)
-            self._kernel = KernelRunner(self.hook, fresh, **self.kernel_options())
+            self._kernel = KernelRunner(self.hook, **self.kernel_options())
         return self._kernel
 
     def kernel_options(self) -> dict[str, Any]:
@@ -258,7 +257,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         if self.engine == "kernel":
-            self.kernel.batch((fresh(packet) for packet in batch), verdicts)
+            faults = verdicts.faults if on_fault == "record" else None
+            self.kernel.batch((fresh(packet) for packet in batch), verdicts, faults)
             return verdicts
         record = on_fault == "record"
         self._runner.batch(

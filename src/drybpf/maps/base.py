@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from drybpf.errors import MapError
 from drybpf.maps import calls, layout
-from drybpf.maps.codec import Codec, RawBytes
+from drybpf.maps.codec import Codec, RawBytes, has_lock
 from drybpf.maps.definition import MapDefinition, MapFlag, MapType
 from drybpf.maps.layout import NOTHING
 from drybpf.maps.storage import Areas, Storage
@@ -104,6 +104,7 @@ class Map:
             layout.MAX_ENTRIES: definition.max_entries,
             layout.FLAGS: definition.flags,
             layout.CPUS: 1,
+            layout.LOCKED: has_lock(definition.value),
         }
         self._words |= self._lay_out(areas)
         self._storage = Storage(areas.size)
