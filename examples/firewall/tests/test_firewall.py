@@ -69,7 +69,6 @@ def test_an_echo_comes_back_as_it_was(bpf, ip, here, there):
 
 # The programs keep no state, so that one object may serve all packets that Hypothesis thinks of.
 many = settings(
-    max_examples=300,
     deadline=None,
     derandomize=True,  # the same packets in every run
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -84,7 +83,7 @@ def test_no_packet_makes_it_fault(bpf, frame):
         assert outcome.packet == frame
 
 
-@many
+@settings(many, max_examples=300)
 @given(strategies.ethernet(strategies.ipv4(strategies.udp(dport=st.just(7)), fragments=False)))
 def test_an_answer_is_never_answered(bpf, frame):
     first = bpf.run(frame)
