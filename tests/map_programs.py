@@ -191,7 +191,7 @@ class Case:
                 result = programs[0].run(
                     packet,
                     engine=engine,
-                    budget=budget,  # type: ignore[arg-type]  # both exist
+                    budget=budget,
                 )
                 outcome: object = result
             except ExecutionError as error:

@@ -9,11 +9,13 @@ from drybpf.maps import Map, MapDefinition, MapType, calls, layout
 M64 = (1 << 64) - 1
 
 
-def definition(kind: MapType, key: int = 4, value: int = 4, entries: int = 4, **more: Any) -> Any:
-    return MapDefinition(kind.name.lower(), kind, key, value, entries, **more)
+def definition(
+    kind: MapType, key: int = 4, value: int = 4, entries: int = 4, *, extra: int = 0
+) -> MapDefinition:
+    return MapDefinition(kind.name.lower(), kind, key, value, entries, extra=extra)
 
 
-def interpret(made: Map) -> Any:
+def interpret(made: Any) -> Any:  # noqa: ANN401 (any class of maps)
     """The map, which stays in CPython however much it is used."""
     made._operate = calls.interpreted(made._storage, made.definition.type, lambda: None)
     return made
@@ -32,20 +34,17 @@ class Twins:
     def __call__(self, operation: str, *arguments: int | bytes | bytearray) -> int:
         """The result, as a signed number; a bytearray is changed by both alike."""
         copies = [bytearray(each) if isinstance(each, bytearray) else each for each in arguments]
-        result = self.python._operate[operation](*arguments)
+        result: int = self.python._operate[operation](*arguments)
         assert result == self.native._operate[operation](*copies)
         assert copies == list(arguments)
-        assert self.bytes(self.python) == self.bytes(self.native)
-        return int(result) - (1 << 64) if result >> 63 else int(result)
+        assert self.content(self.python) == self.content(self.native)
+        return int(result) - (1 << 64) * (result >> 63)
 
     @staticmethod
-    def bytes(made: Map) -> tuple[bytes, bytes]:
-        """All but the native addresses."""
+    def content(made: Map) -> tuple[bytes, bytes]:
+        """All bytes but the native addresses."""
         end = layout.VTABLE + 8 * len(layout.OPERATIONS)
         return bytes(made.storage[: layout.VTABLE]), bytes(made.storage[end:])
-
-    def word(self, offset: int) -> int:
-        return self.native._storage.word(offset)
 
     def value(self, offset: int) -> bytes:
         """What the value at an offset of the value area holds."""

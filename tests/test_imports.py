@@ -28,6 +28,7 @@ LAYERS = (  # from the bottom; modules of one line may import each other
     "hooks vectors batch",
     "jit engine",
     "result",
+    "kernel",
     "program vm",
     "objects packets",
     "cfg coverage profile testing trace",

@@ -2,7 +2,7 @@
 
 `interpreter` is the reference.  `jit` compiles before the first run.  `auto` interprets the first
 runs, then compiles; a program that is too large to compile is interpreted for good, and `note`
-says so.
+says so.  `kernel` is no engine of ours: programs ask `drybpf.kernel` for it themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from drybpf.state import HelperTable, State
 if TYPE_CHECKING:
     from drybpf.jit.compiled import Jit, Variant
 
-Engine = Literal["auto", "jit", "interpreter"]
+Engine = Literal["auto", "jit", "interpreter", "kernel"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 FIRST_RUNS = 2  # that `auto` interprets
 

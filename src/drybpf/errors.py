@@ -55,6 +55,23 @@ class CompileError(BpfError):
     """A program that is too large to compile; it can still be interpreted."""
 
 
+class KernelError(BpfError):
+    """Something that the running kernel refused, or that a kernel is not asked to do.
+
+    `errno` is the kernel's, 0 where it was not asked; `log` the words of its verifier.
+    """
+
+    def __init__(self, reason: str, errno: int = 0, log: str = "") -> None:
+        """Keep what the kernel said; the message ends with the last lines of the log."""
+        super().__init__(reason, errno, log)
+        self.reason, self.errno, self.log = reason, errno, log
+
+    def __str__(self) -> str:
+        """The reason, and below it the end of the log."""
+        lines = [line for line in self.log.splitlines() if line.strip()]
+        return "\n".join([self.reason, *(f"  {line}" for line in lines[-8:])])
+
+
 @dataclass(frozen=True)
 class Finding:
     """One objection of the verifier: the slot of the instruction, its text, and the reason."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from drybpf.builder import BpfCode
     from drybpf.jit.compiled import Stats
+    from drybpf.kernel import KernelRunner
 
 
 class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but for how it is called
@@ -62,6 +63,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._bound = False  # whether it is known how compiled code can be called
         self._direct: tuple[Callable[[Buffer], int], object] | None = None
         self._runner = Runner(code, self.hook.shape, self.space)
+        self._kernel: KernelRunner | None = None
 
     def __init_subclass__(cls) -> None:
         """Have a subclass that is called in the same way called as fast."""
@@ -98,6 +100,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
 
     def __call__(self, packet: Buffer = b"") -> int:
         """Run on a packet; the result is r0."""
+        if self.engine == "kernel":
+            return self.run(packet).value
         compiled = self._runner.compiles(self.engine)
         if compiled and not self._bound:
             self._bind()
@@ -138,10 +142,10 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
     def function(self) -> Callable[[Buffer], int]:
         """The program as a built-in function from packet to r0, compiled.
 
-        It is the program itself where that calls helpers in Python, and where the interpreter was
-        chosen.  Budget and helpers are those of this moment.  Raises `CompileError`.
+        It is the program itself where that calls helpers in Python, and where the interpreter or
+        the kernel was chosen.  Budget and helpers are those of this moment.  Raises `CompileError`.
         """
-        if not self._bound and self.engine != "interpreter":
+        if not self._bound and self.engine not in ("interpreter", "kernel"):
             self._bind()
         return self if self._direct is None else self._direct[0]
 
@@ -157,7 +161,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
 
     @property
     def engine(self) -> Engine:
-        """The engine: `auto`, `jit` or `interpreter`."""
+        """The engine: `auto`, `jit`, `interpreter` or `kernel`."""
         return self._engine
 
     @engine.setter
@@ -185,6 +189,23 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """What the compiler did: compiles, exits by place and reason, guesses that failed."""
         return self._runner.jit.stats
 
+    @property
+    def kernel(self) -> KernelRunner:
+        """The program's twin in the kernel, loaded at its first run there.
+
+        Raises `KernelError` where the kernel's test run has no such programs.
+        """
+        if self._kernel is None:
+            from drybpf.kernel import KernelRunner  # noqa: PLC0415 (only when it is used)
+
+            fresh = cast("Callable[[bytes], State]", self.state)
+            self._kernel = KernelRunner(self.hook, fresh, **self.kernel_options())
+        return self._kernel
+
+    def kernel_options(self) -> dict[str, Any]:
+        """How the kernel loads the program: the options of a `KernelRunner`."""
+        return {}
+
     def run(
         self,
         packet: Buffer = b"",
@@ -198,10 +219,15 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """Run on a packet and tell all that came of it, the exact number of instructions included.
 
         `registers` gives initial values by number, `trace` is called with the state before each
-        instruction (by the interpreter), `fields` are the hook's own (`ifindex=3`).
+        instruction (by the interpreter), `fields` are the hook's own (`ifindex=3`).  The kernel
+        tells no number of instructions: it is 0.  Raises `KernelError` for what it refuses.
         """
         chosen = check_engine(engine or self.engine)
         state = self.state(packet, budget=budget, registers=registers, **fields)
+        if chosen == "kernel":
+            if registers or trace:
+                raise ValueError("the kernel neither takes registers nor tells instructions")
+            return self.kernel.run(state)
         value = self._runner.run(state, chosen, counting=True, trace=trace)
         return Result.of(state, self.hook.action(value), self.hook.fields(state))
 
@@ -229,6 +255,9 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         fresh: Callable[[Any], State] = self.state
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
+        if self.engine == "kernel":
+            self.kernel.batch((fresh(packet) for packet in batch), verdicts)
+            return verdicts
         record = on_fault == "record"
         self._runner.batch(batch, verdicts, self.engine, budget, fresh, self.helpers, record=record)
         return verdicts

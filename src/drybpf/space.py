@@ -140,23 +140,25 @@ class Space:
         count = max(1, -(-region.length >> SLOT_BITS))
         for slot in range(first, first + count):
             self._slots[slot] = [region]
-        self._next = region.start + (count << SLOT_BITS)
+        self._next = max(self._next, region.start + (count << SLOT_BITS))
         self._stores.append(region)
         return region
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without who runs or compiled the programs, and without the values of maps."""
         maps = {id(each.region): handle for handle, each in self._maps.items() if each.region}
         stores = [
             (region.start, maps[id(region)]) if id(region) in maps else region
             for region in self._stores
         ]
-        return {**self.__dict__, "runners": None, "compiled": {}, "_stores": stores, "_slots": {}}
+        own = {name: getattr(self, name) for name in ("epoch", "_maps", "_codes", "_numbers")}
+        # Programs are within, in arrays of them, and are made before this is whole.
+        return Space, (), (own, stores, self._next)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: tuple[dict[str, Any], list[Any], int]) -> None:
         """Unpickle; nobody has run anything yet.  The values lie where the new maps have them."""
-        stores = state.pop("_stores")
-        self.__dict__.update(state, runners=WeakValueDictionary(), _stores=[])
+        own, stores, self._next = state
+        self.__dict__.update(own)
         for store in stores:
             if isinstance(store, Region):
                 self._place(store)

@@ -188,6 +188,6 @@ def test_look_ups_to_inline_find_the_same(kind: MapType) -> None:
         for cpu in range(CPUS + 1):
             memory = _Memory(twins.python._storage, [bytes([n] * 6)])
             here = inlined.python(memory, twins.python.address, 1 << 60, cpu)
-            before = twins.bytes(twins.python)
+            before = twins.content(twins.python)
             assert twins("lookup", bytes([n] * 6), cpu) == (here if here >> 63 == 0 else -1)
-            assert before == twins.bytes(twins.python)
+            assert before == twins.content(twins.python)

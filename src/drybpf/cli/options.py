@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
-ENGINES = ("auto", "jit", "interpreter")  # those of drybpf.engine, which would load much: a test
+ENGINES = (
+    "auto",
+    "jit",
+    "interpreter",
+    "kernel",
+)  # those of drybpf.engine, which would load much: a test
 
 engine_option = click.option(
     "--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs it."

@@ -22,7 +22,7 @@ def tail_call(context: Context, _skb: int, handle: int, index: int, *_: int) -> 
         raise refuse(context, f"map {programs.definition.name!r} holds no programs")
     if u32(index) >= programs.definition.max_entries:
         return -ENOENT
-    program = programs.program(u32(index))
+    program = programs.get(u32(index))
     if program is None:
         return -ENOENT
     if context.state.tail_calls >= MAX_TAIL_CALLS:

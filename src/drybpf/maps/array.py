@@ -108,6 +108,14 @@ class ArrayMap(PerCpu, Map):
         """Whether some element equals a value."""
         return any(element == value for element in self)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether a list, a tuple or another array has the same elements."""
+        if not isinstance(other, (list, tuple, ArrayMap)):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
     def index(self, value: object) -> int:
         """The index of the first element that equals a value; `ValueError` where none does."""
         for index, element in enumerate(self):

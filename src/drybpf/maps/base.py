@@ -70,9 +70,10 @@ class Map:
             Map._classes[kind] = cls
 
     @staticmethod
-    def create(definition: MapDefinition, *, cpus: int = 4) -> Map:
+    def create(definition: MapDefinition, *, cpus: int = 4) -> Any:  # noqa: ANN401 (a Map)
         """Make an empty map.  `cpus` is how many values each key has where it has one a CPU.
 
+        To type checkers it is `Any`, since what can be done with it depends on its type.
         Raises `ValueError` for what the kernel refuses, `MapError` where there is no memory.
         """
         cls = Map._classes.get(definition.type)

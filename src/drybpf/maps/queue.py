@@ -43,7 +43,7 @@ class Keyless(PerCpu):
 
 
 class QueueMap(Keyless):
-    """A queue or a stack: `push`, `pop`, `peek`; iterating shows what `pop` would give, in order."""
+    """A queue or a stack: `push`, `pop`, `peek`; iterating shows what `pop` would give."""
 
     TYPES = (MapType.QUEUE, MapType.STACK)
 

@@ -132,7 +132,7 @@ class Object:
                 raise ObjectError(f"the pinned map {definition.name!r} {why}")
             return pinned
         try:
-            created = Map.create(definition, cpus=self.host.cpus)
+            created: Map = Map.create(definition, cpus=self.host.cpus)
         except (ValueError, BpfError) as error:
             return str(error)
         self.space.add_map(created)
@@ -169,6 +169,7 @@ class Object:
             host=self.host,
             space=self.space,
             prepare=self._before_run,
+            license=self.license,
         )
 
     def _before_run(self) -> None:

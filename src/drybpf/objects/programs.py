@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 from drybpf import hooks, verifier
 from drybpf.asm import format_instruction
@@ -45,11 +46,12 @@ class ObjectProgram(Program):
         host: Host | None = None,
         space: Space | None = None,
         prepare: Callable[[], None] | None = None,
+        license: str = "",  # noqa: A002 (what the section is called)
     ) -> None:
         """Attach linked code to the hook of its type.
 
         `bound` is the same code with its references resolved; without it none is.  `prepare` is
-        called before the first run.
+        called before the first run.  `license` is the object's, for the kernel.
         """
         helpers = helpers if helpers is not None else Helpers()
         if bound is None:
@@ -60,6 +62,7 @@ class ObjectProgram(Program):
         super().__init__(bound.code, hook=hook, helpers=helpers, host=host, space=space)
         self.linked, self.bound = linked, bound
         self._prepare = prepare
+        self.license = license
 
     @property
     def section(self) -> str:
@@ -115,6 +118,11 @@ class ObjectProgram(Program):
             f"programs of type {name} cannot be run yet; "
             f"load(..., types=...) has it run as one of another type"
         )
+
+    def kernel_options(self) -> dict[str, Any]:
+        """See `Program`: its licence, and whether it takes packets of several pages."""
+        section = self.section.removeprefix("?")
+        return {"license": self.license, "frags": section.startswith("xdp.frags")}
 
     def verify(self, *, strict: bool = False) -> None:
         """Raise a `VerifierError` with every objection.

@@ -1,0 +1,143 @@
+"""One of our maps and its twin in the kernel: contents brought over, each way, where they differ.
+
+What both hold is known after each way, so that only changes are written: the kernel's own order,
+such as what an LRU map used last, stays as it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+
+from drybpf.kernel.btf import SPECIAL, special_members
+from drybpf.kernel.maps import PER_CPU, KernelMap, join_cpus, split_cpus
+from drybpf.maps import ArrayMap, Map
+
+Contents = Mapping[bytes, tuple[bytes, ...]]  # of each key the value of each CPU, or the one value
+
+
+class Mirror(ABC):
+    """A map on both sides."""
+
+    def __init__(self, ours: Map, theirs: KernelMap) -> None:
+        """Begin with an empty map in the kernel, whatever is in ours."""
+        self.ours, self.theirs = ours, theirs
+
+    @abstractmethod
+    def push(self) -> None:
+        """Make the kernel's contents those of ours.  Raises `KernelError`."""
+
+    def pull(self) -> None:  # noqa: B027 (many maps no program can change)
+        """Make our contents those of the kernel.  Raises `KernelError`."""
+
+    def close(self) -> None:
+        """Let go of the map in the kernel."""
+        self.theirs.close()
+
+
+class Keyed(Mirror):
+    """Maps with keys and values: arrays, hash maps, tries.
+
+    Locks, timers and the like in the values are each side's own.
+    """
+
+    def __init__(self, ours: Map, theirs: KernelMap) -> None:
+        """As above."""
+        super().__init__(ours, theirs)
+        definition = ours.definition
+        self._size, self._zeros = definition.value_size, bytes(definition.value_size)
+        self._per_cpu = definition.type in PER_CPU
+        self._count = ours.cpus if self._per_cpu else 1  # of values for a key
+        self._array = isinstance(ours, ArrayMap)
+        self._own = [
+            slice(member.offset, member.offset + SPECIAL[member.name][0])
+            for member in special_members(definition.value)
+        ]
+        self._known: Contents = {}
+
+    def push(self) -> None:
+        """See `Mirror`."""
+        now = self._ours()
+        for key in self._known.keys() - now.keys():
+            self._forget(key)
+        changed = ((key, value) for key, value in now.items() if self._known.get(key) != value)
+        self.theirs.update_all((key, self._join(values)) for key, values in changed)
+        self._known = now
+
+    def pull(self) -> None:
+        """See `Mirror`."""
+        before, now = self._ours(), dict(self._theirs())
+        gone = before.keys() - now.keys()
+        changed = {key: value for key, value in now.items() if before.get(key) != value}
+        if self._array:
+            changed |= dict.fromkeys(gone, (self._zeros,) * self._count)
+        else:
+            for key in gone:
+                self.ours.delete_element(key, self.ours.epoch)
+        self._put(changed)
+        self._known = now
+
+    def _forget(self, key: bytes) -> None:
+        if self._array:
+            self.theirs.update(key, self._join((self._zeros,)))
+        else:
+            self.theirs.delete(key)
+
+    def _ours(self) -> Contents:
+        """What is in ours; of arrays without the values that are zero."""
+        found = self._raw()
+        if self._own:
+            found = {key: tuple(map(self._without_own, values)) for key, values in found.items()}
+        return found
+
+    def _raw(self) -> Contents:
+        contents = self.ours._contents()  # noqa: SLF001 (bytes, whatever the codecs are)
+        if self._array:
+            return {key.to_bytes(4, "little"): tuple(values) for key, values in contents.items()}
+        return {key: tuple(values) for key, values in contents}
+
+    def _put(self, changed: Contents) -> None:
+        if self._own:
+            changed = self._with_own(changed)
+        values = {key: list(each) for key, each in changed.items()}
+        fill = self.ours._fill  # noqa: SLF001 (as above)
+        if self._array:
+            fill({int.from_bytes(key, "little"): value for key, value in values.items()})
+        else:
+            fill(list(values.items()))
+
+    def _theirs(self) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
+        for key, value in self.theirs.items():
+            values = self._split(value, key)
+            if not self._array or any(map(any, values)):
+                yield key, values
+
+    def _join(self, values: tuple[bytes, ...]) -> bytes:
+        return join_cpus(values, self._size) if self._per_cpu else values[0]
+
+    def _split(self, value: bytes, key: bytes) -> tuple[bytes, ...]:
+        """The kernel's value as ours: what CPUs hold that only we have stays."""
+        if not self._per_cpu:
+            return (value,)
+        values = split_cpus(value, self._size)[: self._count]
+        rest = self._known.get(key, ())[len(values) :]
+        return (*values, *rest, *[self._zeros] * (self._count - len(values) - len(rest)))
+
+    def _without_own(self, value: bytes) -> bytes:
+        cleared = bytearray(value)
+        for span in self._own:
+            cleared[span] = bytes(span.stop - span.start)
+        return bytes(cleared)
+
+    def _with_own(self, changed: Contents) -> Contents:
+        """New values with what our locks and timers hold."""
+        raw = self._raw()
+
+        def kept(key: bytes, values: tuple[bytes, ...]) -> Iterator[bytes]:
+            for value, old in zip(values, raw.get(key, (self._zeros,) * self._count), strict=True):
+                merged = bytearray(value)
+                for span in self._own:
+                    merged[span] = old[span]
+                yield bytes(merged)
+
+        return {key: tuple(kept(key, values)) for key, values in changed.items()}

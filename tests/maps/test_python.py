@@ -1,0 +1,298 @@
+"""Maps as Python users have them: mappings and sequences with codecs, kept, copied and pickled."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from operator import index
+from typing import Any
+
+import pytest
+
+from drybpf.errors import BpfError, MapError
+from drybpf.maps import Map, MapDefinition, MapFlag, MapType
+from drybpf.space import Space
+from map_twins import interpret
+
+
+@dataclass(frozen=True)
+class Number:
+    """A codec of unsigned numbers."""
+
+    size: int
+
+    def unpack(self, data: bytes) -> int:
+        return int.from_bytes(data, "little")
+
+    def pack(self, value: Any) -> bytes:
+        if not 0 <= index(value) < 1 << 8 * self.size:
+            raise ValueError(f"{value} has more than {self.size} bytes")
+        return index(value).to_bytes(self.size, "little")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A codec of two numbers, shown as a list."""
+
+    size: int = 8
+
+    def unpack(self, data: bytes) -> list[int]:
+        return [int.from_bytes(data[at : at + 4], "little") for at in (0, 4)]
+
+    def pack(self, value: Any) -> bytes:
+        first, second = value
+        return b"".join(index(each).to_bytes(4, "little") for each in (first, second))
+
+
+U32, U64 = Number(4), Number(8)
+
+
+@pytest.fixture(params=["cpython", "native"])
+def make(request: pytest.FixtureRequest) -> Any:
+    def made(kind: MapType, entries: int = 8, **more: Any) -> Any:
+        key, value = more.pop("key", U32), more.pop("value", U64)
+        sizes = key.size if key else 0, value.size
+        what = MapDefinition("m", kind, *sizes, entries, key=key, value=value, **more)
+        new = Map.create(what, cpus=3)
+        if request.param == "native":
+            assert new.attach_native()
+            return new
+        return interpret(new)
+
+    return made
+
+
+def test_a_hash_is_a_mapping(make: Any) -> None:
+    flows = make(MapType.HASH, 3)
+    flows[1] = 10
+    flows.update({2: 20, 3: 30})
+    flows[1] += 5
+    assert dict(flows) == {1: 15, 2: 20, 3: 30} == flows
+    assert (flows.get(9), flows.get(9, 7), flows.pop(2), flows.setdefault(1, 0)) == (
+        None,
+        7,
+        20,
+        15,
+    )
+    assert list(flows) == list(flows.keys()) == [1, 3]
+    assert list(flows.values()) == [15, 30]
+    assert (2 in flows, 3 in flows, "x" in flows, -1 in flows) == (False, True, False, False)
+    flows[4] = 40
+    with pytest.raises(MapError, match="E2BIG: m is full") as raised:
+        flows[5] = 50
+    assert raised.value.errno == 7
+    assert isinstance(raised.value, BpfError)
+    for wrong in (9, 1 << 31):
+        with pytest.raises(KeyError):
+            flows[wrong]
+        with pytest.raises(KeyError):
+            del flows[wrong]
+    for key, value in (("a", 1), (1, "a"), (None, 1)):
+        with pytest.raises(TypeError):
+            flows[key] = value
+    for key, value in ((1 << 32, 1), (1, 1 << 64), (-1, 0)):
+        with pytest.raises(ValueError, match="more than"):
+            flows[key] = value
+    assert repr(flows) == "<HashMap m: 3 of 3 entries>"
+    flows.clear()
+    assert (len(flows), dict(flows)) == (0, {})
+
+
+def test_lru_keeps_what_was_used(make: Any) -> None:
+    recent = make(MapType.LRU_HASH, 3)
+    for key in range(3):
+        recent[key] = key
+    recent.lookup_element(bytes(4))  # as a program
+    assert recent[1] == 1  # looking from Python is no use
+    recent[3] = 3
+    assert list(recent) == [2, 0, 3]
+
+
+@pytest.mark.parametrize("kind", [MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH])
+def test_values_of_each_cpu(make: Any, kind: MapType) -> None:
+    counters = make(kind)
+    counters[1] = [1, 2, 3]
+    counters[2] = 5
+    assert dict(counters) == {1: [1, 2, 3], 2: [5, 5, 5]}
+    assert sum(counters[1]) == 6
+    assert counters.update_element(U32.pack(2), U64.pack(9), 0, 1, 0) == 0
+    assert counters.update_element(U32.pack(3), U64.pack(9), 0, 2, 0) == 0
+    assert dict(counters) == {1: [1, 2, 3], 2: [5, 9, 5], 3: [0, 0, 9]}
+    with pytest.raises(ValueError, match="2 values for 3 CPUs"):
+        counters[1] = [1, 2]
+    pairs = make(MapType.PERCPU_ARRAY, 2, value=Pair())
+    pairs[0] = [1, 2]
+    pairs[1] = [[1, 2], [3, 4], [5, 6]]
+    assert list(pairs) == [[[1, 2]] * 3, [[1, 2], [3, 4], [5, 6]]]
+
+
+def test_an_array_is_a_sequence_of_fixed_length(make: Any) -> None:
+    counts = make(MapType.ARRAY, 5)
+    counts[1] = 7
+    counts[-1] = 9
+    counts[2:4] = [3, 4]
+    assert list(counts) == [0, 7, 3, 4, 9] == counts
+    assert counts == (0, 7, 3, 4, 9)
+    assert (counts == [0, 7], counts != [0, 7, 3, 4, 9], counts == 5) == (False, False, False)
+    assert (counts[1:3], counts[::-2], len(counts)) == ([7, 3], [9, 3, 0], 5)
+    assert (9 in counts, 8 in counts, counts.index(3)) == (True, False, 2)
+    assert list(reversed(counts)) == [9, 4, 3, 7, 0]
+    counts[1] += 1
+    for wrong in (5, -6, 1 << 40):
+        with pytest.raises(IndexError):
+            counts[wrong]
+        with pytest.raises(IndexError):
+            counts[wrong] = 1
+    with pytest.raises(TypeError):
+        counts["1"]
+    with pytest.raises(ValueError, match="3 values for 2"):
+        counts[0:2] = [1, 2, 3]
+    with pytest.raises(TypeError):
+        counts[0:2] = [1, "x"]
+    assert counts[0] == 0, "nothing was set"
+    with pytest.raises(MapError, match="EINVAL"):
+        del counts[1]
+    with pytest.raises(ValueError, match="is not in"):
+        counts.index(77)
+    assert repr(counts) == "<ArrayMap m: 5 values of 8 bytes>"
+
+
+def test_prefixes_are_addresses_and_networks(make: Any) -> None:
+    blocked = make(MapType.LPM_TRIE, key=Number(8))
+    blocked["10.0.0.0/8"] = 1
+    blocked[ip_network("10.1.0.0/16")] = 2
+    blocked["10.1.2.3"] = 3
+    blocked[24 | 0x0001A8C0 << 32] = 4
+    assert [blocked[key] for key in ("10.9.9.9", "10.1.9.9", "10.1.2.3", "192.168.1.77")] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert "11.0.0.1" not in blocked
+    assert ip_address("10.1.1.1") in blocked
+    assert [str(prefix) for prefix in blocked.prefixes()] == [
+        "10.0.0.0/8",
+        "10.1.0.0/16",
+        "10.1.2.3/32",
+        "192.168.1.0/24",
+    ]
+    del blocked["10.1.0.0/16"]
+    assert blocked["10.1.9.9"] == 1
+    with pytest.raises(KeyError):
+        del blocked["10.1.0.0/16"]
+    for wrong in ("::/0", "10.0.0.0/33", "nonsense"):
+        with pytest.raises(ValueError):  # noqa: PT011 (its own or ipaddress's)
+            blocked[wrong] = 1
+    copied = blocked.copy()
+    copied["0.0.0.0/0"] = 9
+    assert (copied["11.0.0.1"], len(blocked), len(copied)) == (9, 3, 4)
+    six = make(MapType.LPM_TRIE, key=Number(20))
+    six["2001:db8::/32"] = 1
+    six["2001:db8::1"] = 2
+    assert [six["2001:db8::2"], six[ip_address("2001:db8::1")]] == [1, 2]
+
+
+CONTENTS: list[tuple[MapType, Any, Any]] = [
+    (MapType.HASH, {1: 2, 3: 4}, {5: 6}),
+    (MapType.LRU_HASH, {1: 2, 3: 4}, {5: 6}),
+    (MapType.PERCPU_HASH, {1: [2, 3, 4]}, {5: [6, 6, 6]}),
+    (MapType.ARRAY, [1, 2, 3, 4, 5, 6, 7, 8], [0, 0, 0, 0, 0, 0, 0, 9]),
+    (MapType.PERCPU_ARRAY, [[n, n + 1, n + 2] for n in range(8)], [[0, 0, 1]] * 8),
+    (MapType.DEVMAP, {1: 2, 7: 3}, {0: 1}),
+    (MapType.DEVMAP_HASH, {1: 2, 70: 3}, {0: 1}),
+    (MapType.XSKMAP, {1: 2, 7: 3}, {0: 1}),
+    (MapType.QUEUE, [1, 2, 3], [9]),
+    (MapType.STACK, [1, 2, 3], [9]),
+    (MapType.SK_STORAGE, {1: 2, 3: 4}, {5: 6}),
+]
+
+
+@pytest.mark.parametrize(("kind", "first", "second"), CONTENTS, ids=lambda each: str(each)[:20])
+def test_contents_are_kept_restored_copied_and_pickled(
+    make: Any, kind: MapType, first: Any, second: Any
+) -> None:
+    made = make(kind, key=None if kind in (MapType.QUEUE, MapType.STACK) else U32)
+    empty = made.snapshot()
+    made.restore(first)
+    assert made.snapshot() == first
+    made.keep()
+    for twin in (made.copy(), pickle.loads(pickle.dumps(made))):  # noqa: S301 (our own)
+        assert type(twin) is type(made)
+        assert twin.snapshot() == first
+        twin.restore(second)
+        assert (twin.snapshot(), made.snapshot()) == (second, first)
+        twin.reset()
+        assert twin.snapshot() == first
+    made.restore(second)
+    assert made.snapshot() == second
+    made.reset()
+    assert made.snapshot() == first
+    made.clear()
+    assert made.snapshot() == empty
+    fresh = make(kind, key=made.definition.key)
+    fresh.restore(second)
+    fresh.reset()
+    assert fresh.snapshot() == empty
+
+
+def test_a_space_is_pickled_with_its_maps_but_not_with_their_memory(make: Any) -> None:
+    space, big = Space(), make(MapType.ARRAY, 1_000_000)
+    counts = make(MapType.HASH)
+    data = space.add(".data", bytearray(b"data"))
+    for each in (big, counts):
+        space.add_map(each)
+    big[77], counts[1] = 5, 6
+    for shipped in (pickle.dumps(space), pickle.dumps(counts)):
+        assert len(shipped) < 20_000
+        loaded = pickle.loads(shipped)  # noqa: S301 (our own)
+        twin: Any = loaded if isinstance(loaded, Space) else loaded.space
+        assert [region.start for region in twin.stores] == [r.start for r in space.stores]
+        assert bytes(twin.stores[0].data) == bytes(data.data) == b"data"
+        twin_big, twin_counts = twin.maps.values()
+        assert (twin_big[77], dict(twin_counts)) == (5, {1: 6})
+        twin_big.region.data[8] = 3
+        assert (twin_big[1], big[1]) == (3, 0)
+        assert twin_big.region.start == big.region.start
+        assert twin.add("next", b"x").start == space._next
+
+
+def test_maps_that_user_space_must_not_write(make: Any) -> None:
+    for kind in (MapType.HASH, MapType.ARRAY, MapType.DEVMAP):
+        made = make(kind, flags=MapFlag.RDONLY)
+        with pytest.raises(MapError, match="EPERM"):
+            made[1] = 1
+        with pytest.raises(MapError, match="EPERM"):
+            made.clear()
+    with pytest.raises(MapError, match="EPERM"):
+        make(MapType.QUEUE, key=None, flags=MapFlag.RDONLY).push(1)
+    assert make(MapType.ARRAY).store.writable
+    assert not make(MapType.ARRAY, flags=MapFlag.RDONLY_PROG).store.writable
+
+
+def test_elements_have_the_sizes_of_the_definition(make: Any) -> None:
+    made = make(MapType.HASH)
+    for key in (b"", bytes(3), bytes(5)):
+        for call in (made.lookup_element, made.delete_element):
+            with pytest.raises(ValueError, match="4 bytes"):
+                call(key)
+    for value in (b"", bytes(7), bytes(9)):
+        with pytest.raises(ValueError, match="8 bytes"):
+            made.update_element(bytes(4), value)
+    for wrong in (4, "abcd", None, memoryview(bytes(4))):
+        with pytest.raises(TypeError):
+            made.lookup_element(wrong)
+
+
+def test_what_a_space_shows() -> None:
+    space = Space()
+    small = Map.create(MapDefinition("a", MapType.ARRAY, 4, 5, 3))
+    space.add_map(small)
+    assert small.region is not None
+    assert (small.region.length, small.region.room, small.region.mask) == (24, 5, 7)
+    hidden = Map.create(MapDefinition("q", MapType.QUEUE, 0, 4, 3))
+    space.add_map(hidden)
+    assert hidden.region is None
+    with pytest.raises(ValueError, match="another space"):
+        Space().add_map(small)
