@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from drybpf import interpreter, meter, verifier
+from drybpf import interpreter, markup, meter, verifier
 from drybpf.asm import assemble, disassemble
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
@@ -286,6 +286,10 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         if not self._verified:
             self.verify()
             self._verified = True
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: its instructions."""
+        return markup.code(f"{self!r}\n\n{self.disassemble('llvm')}")
 
     def __repr__(self) -> str:
         """`<Program parser: xdp, 57 slots>`."""

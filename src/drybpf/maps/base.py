@@ -12,8 +12,10 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from errno import EINVAL, EPERM
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from drybpf import markup
 from drybpf.errors import MapError
 from drybpf.maps import calls, layout
 from drybpf.maps.codec import Codec, RawBytes, has_lock
@@ -331,6 +333,11 @@ class Map:
     def __repr__(self) -> str:
         """`<HashMap flows: 3 of 1024 entries>`."""
         return f"<{type(self).__name__} {self.name}: {self._describe()}>"
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: the first entries."""
+        pairs = self.items() if hasattr(self, "items") else enumerate(self)  # type: ignore[arg-type]  # an array
+        return markup.table(("key", "value"), islice(pairs, 20), repr(self))
 
     def _describe(self) -> str:
         return f"{self._storage.word(layout.COUNT)} of {self.definition.max_entries} entries"
