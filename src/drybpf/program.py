@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from drybpf.builder import BpfCode
-    from drybpf.jit.compiled import Stats
+    from drybpf.jit.compiled import Jit, Stats
+    from drybpf.jit.report import Access
     from drybpf.kernel import KernelRunner
 
 
@@ -185,6 +186,21 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle what the program was made of, not what was compiled."""
         return rebuild, (type(self), self.code, self.options())
+
+    @property
+    def compiler(self) -> Jit:
+        """The program's compiler, for its present helpers.  Raises `CompileError`."""
+        self._runner.jit.use(self.helpers)
+        return self._runner.jit
+
+    def checks_left(self) -> tuple[Access, ...]:
+        """The accesses that compiled code still checks; none where all are proven to be safe.
+
+        Raises `CompileError`.
+        """
+        from drybpf.jit.report import checks_left  # noqa: PLC0415 (LLVM only when it is used)
+
+        return checks_left(self.compiler)
 
     @property
     def jit_stats(self) -> Stats:

@@ -245,6 +245,11 @@ class Jit:
         self._numbers = sorted(numbers)
         self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
 
+    @property
+    def choices(self) -> Choices:
+        """What the program is compiled for at present."""
+        return self._choices
+
     def _around(self) -> Surroundings:
         named = {i.imm64 for i in self.code.slots if i and i.second is not None and not i.src}
         return surroundings(self.space, named.union(self.code.references.values()))

@@ -38,6 +38,7 @@ declare i64 @llvm.bswap.i64(i64)
 declare void @llvm.assume(i1)
 declare void @leave(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @spent(ptr, i64, i64, i64, {ELEVEN}) cold
+declare void @aside(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @wrong(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64, i64) cold
 @env = external global i64
@@ -91,6 +92,10 @@ define void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinli
   ret void
 }
 define void @spent(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinline cold {
+  call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
+  ret void
+}
+define void @aside(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinline cold {
   call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
   ret void
 }
