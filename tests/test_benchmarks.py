@@ -15,6 +15,7 @@ import pytest
 
 from drybpf import Program
 from drybpf.engine import Engine
+from kernel_here import needs_kernel
 from support import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -48,6 +49,19 @@ def test_result(name: str, engine: Engine) -> None:
     bytecode, memory = (PROGRAMS / f"{name}.{kind}" for kind in ("bin", "mem"))
     program = Program.from_bytes(bytecode.read_bytes(), engine=engine)
     assert program.run(memory.read_bytes()).value == EXPECTED[name]
+
+
+@needs_kernel
+def test_maps_beside_the_kernels(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    script = BENCHMARKS / "maps_kernel.py"
+    options = ["--quick", "--only", "array", "--json", str(figures)]
+    subprocess.run([sys.executable, str(script), *options], timeout=300, check=True)
+    found = json.loads(figures.read_text())
+    assert {(cost["entries"], cost["operation"]) for cost in found} == {
+        (entries, operation) for entries in (1000, 100_000) for operation in ("lookup", "update")
+    }
+    assert all(cost["kernel_loop"] > 0 and cost["our_loop"] > 0 for cost in found)
 
 
 def test_every_program_ran_on_every_engine_chosen(record: dict[str, Any]) -> None:
