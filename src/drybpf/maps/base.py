@@ -331,8 +331,12 @@ class Map:
         """`<HashMap flows: 3 of 1024 entries>`."""
         return f"<{type(self).__name__} {self.name}: {self._describe()}>"
 
+    def _count(self) -> int:
+        """The number of entries in use; racing threads may have miscounted it."""
+        return min(self._storage.word(layout.COUNT), self.definition.max_entries)
+
     def _describe(self) -> str:
-        return f"{self._storage.word(layout.COUNT)} of {self.definition.max_entries} entries"
+        return f"{self._count()} of {self.definition.max_entries} entries"
 
 
 def _teller(made: Map) -> Callable[[], None]:
