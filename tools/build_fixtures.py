@@ -87,7 +87,7 @@ class Compiler:
 
 def units() -> list[Unit]:
     """Every source that is to be an object."""
-    examples = sorted((ROOT / "examples").glob("*/*.c"))
+    examples = sorted((ROOT / "examples").rglob("*.c"))
     fixtures = sorted((FIXTURES / "src").glob("*.c"))
     return [
         *(Unit(path, path.with_suffix(".o")) for path in examples),

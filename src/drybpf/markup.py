@@ -1,9 +1,19 @@
-"""The little HTML that notebooks are shown."""
+"""Text within markup, and the little HTML that notebooks are shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+
+
+def printable(text: str) -> str:
+    """Text from an object without control characters, which break formats and steer terminals."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def xml(text: str) -> str:
+    """Text as it may stand in XML and HTML, in attributes too."""
+    return escape(printable(text))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from drybpf import interpreter, meter, verifier
+from drybpf import interpreter, markup, meter, verifier
 from drybpf.asm import assemble, disassemble
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
@@ -112,7 +112,9 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         name, fresh = self.name or "program", cast("Callable[[object], State]", self.state)
-        found = self._runner.function(name, budget, fresh, self.helpers, self._unbind)
+        found = self._runner.function(
+            name, budget, fresh, self.helpers, self._unbind, self.host.cpu
+        )
         self._bound = True
         self.helpers.watch(self)
         meter.watch(self)
@@ -198,8 +200,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         if self._kernel is None:
             from drybpf.kernel import KernelRunner  # noqa: PLC0415 (only when it is used)
 
-            fresh = cast("Callable[[bytes], State]", self.state)
-            self._kernel = KernelRunner(self.hook, fresh, **self.kernel_options())
+            self._kernel = KernelRunner(self.hook, **self.kernel_options())
         return self._kernel
 
     def kernel_options(self) -> dict[str, Any]:
@@ -256,10 +257,13 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         if self.engine == "kernel":
-            self.kernel.batch((fresh(packet) for packet in batch), verdicts)
+            faults = verdicts.faults if on_fault == "record" else None
+            self.kernel.batch((fresh(packet) for packet in batch), verdicts, faults)
             return verdicts
         record = on_fault == "record"
-        self._runner.batch(batch, verdicts, self.engine, budget, fresh, self.helpers, record=record)
+        self._runner.batch(
+            batch, verdicts, self.engine, budget, fresh, self.helpers, self.host.cpu, record=record
+        )
         return verdicts
 
     def state(
@@ -282,6 +286,10 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         if not self._verified:
             self.verify()
             self._verified = True
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: its instructions."""
+        return markup.code(f"{self!r}\n\n{self.disassemble('llvm')}")
 
     def __repr__(self) -> str:
         """`<Program parser: xdp, 57 slots>`."""

@@ -247,8 +247,12 @@ def _compared(op: str, left: object, right: object) -> list[str] | None:
             return None
         head = f"{PacketBytes(left)!r} == {PacketBytes(right)!r}"
         return [head, "left → right:", *packet_difference(left, right)]
-    if hasattr(left, "items") and hasattr(right, "items"):
-        return [f"{left!r} == {right!r}", "left → right:", *map_difference(left, right)]  # type: ignore[arg-type]  # both are mappings
+    if any(type(value).__module__.startswith("drybpf.maps") for value in (left, right)):
+        try:
+            lines = map_difference(left, right)
+        except (TypeError, AttributeError):  # one of them is no map
+            return None
+        return [f"{left!r} == {right!r}", "left → right:", *lines]
     return None
 
 

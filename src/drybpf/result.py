@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeVar
 
+from drybpf import markup
 from drybpf.records import Clone, Event, Record, Redirect
 from drybpf.state import State
 
@@ -49,6 +50,18 @@ class Result:
             tuple(state.records),
             context or {},
         )
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        name = self.action.name if self.action is not None else ""
+        rows: list[tuple[str, object]] = [
+            ("verdict", f"{name} ({self.value})" if name else f"{self.value:#x}"),
+            ("instructions", self.instructions),
+            ("packet", f"{len(self.packet)} bytes: {self.packet[:32].hex(' ')}"),
+            *(("printed", text) for text in self.printed),
+            *((type(record).__name__, record) for record in self.records),
+        ]
+        return markup.table(("result", ""), rows)
 
     def recorded(self, kind: type[_R]) -> tuple[_R, ...]:
         """The records of one kind, in order."""

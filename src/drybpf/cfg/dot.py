@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drybpf.cfg.graph import Graph
+from drybpf.markup import printable
 
 _FILL = {"hit": "#dafbe1", "missed": "#ffebe9", "plain": "#f6f8fa"}
 _LINE = {"hit": "#116329", "missed": "#a40e26", "plain": "#57606a"}
@@ -42,5 +43,4 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return clean.replace("\\", "\\\\").replace('"', '\\"')
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')

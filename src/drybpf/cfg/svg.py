@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from drybpf.cfg.graph import Block, Edge, Graph
 from drybpf.cfg.layout import Box, Layout, place
+from drybpf.markup import xml
 
 LETTER, ROW, PAD, MARGIN = 6.3, 14, 8, 24
 _FILL = {"hit": "#dafbe1", "missed": "#ffebe9", "plain": "#f6f8fa"}
@@ -70,7 +69,7 @@ def _block(graph: Graph, block: Block, box: Box, lines: list[str]) -> str:
         y = box.y + PAD + ROW * index + 10
         rows.append(
             f'<text x="{box.x + PAD:.1f}" y="{y:.1f}" fill="{shade}"{weight} '
-            f'xml:space="preserve">{escape(line)}</text>'
+            f'xml:space="preserve">{xml(line)}</text>'
         )
     return (
         f'<g><rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" '

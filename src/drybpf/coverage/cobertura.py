@@ -8,8 +8,9 @@ from xml.sax.saxutils import quoteattr
 
 from drybpf.coverage.analysis import source_files
 from drybpf.coverage.data import Coverage
-from drybpf.coverage.model import Line, SourceFile, printable
+from drybpf.coverage.model import Line, SourceFile
 from drybpf.coverage.terminal import total
+from drybpf.markup import printable
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE coverage SYSTEM "http://cobertura.sourceforge.net/xml/coverage-04.dtd">

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from html import escape
 from pathlib import Path
 
 from drybpf.coverage.analysis import source_files, unlined
@@ -13,6 +12,7 @@ from drybpf.coverage.page import SCRIPT, STYLE
 from drybpf.coverage.source import find_text
 from drybpf.coverage.terminal import percent, ranges, total
 from drybpf.helpers.names import helper_name
+from drybpf.markup import xml
 
 
 def html(
@@ -26,8 +26,8 @@ def _page(coverage: Coverage, title: str, roots: tuple[str | Path, ...]) -> Iter
     files = source_files(coverage)
     yield '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width">'
-    yield f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
-    yield f"<header><h1>{escape(title)}</h1>{_numbers(coverage, total(files))}</header><main>"
+    yield f"<title>{xml(title)}</title><style>{STYLE}</style></head><body>"
+    yield f"<header><h1>{xml(title)}</h1>{_numbers(coverage, total(files))}</header><main>"
     yield from _overview(files)
     yield (
         '<div class="tools"><label><input type="checkbox" id="only"> only what was missed</label>'
@@ -39,7 +39,7 @@ def _page(coverage: Coverage, title: str, roots: tuple[str | Path, ...]) -> Iter
     for program in coverage:
         if unlined(program):
             yield (
-                f'<p class="note">{escape(program.name)} has no line information: '
+                f'<p class="note">{xml(program.name)} has no line information: '
                 f"{program.instructions} instructions were executed.</p>"
             )
     yield f"</main><footer>Made by drybpf.</footer><script>{SCRIPT}</script></body></html>"
@@ -69,7 +69,7 @@ def _overview(files: tuple[SourceFile, ...]) -> Iterator[str]:
     yield '<table class="files"><tr><th>file</th><th>lines</th><th>branches</th></tr>'
     for index, file in enumerate(files):
         yield (
-            f'<tr><td><a href="#f{index}">{escape(file.path)}</a></td>'
+            f'<tr><td><a href="#f{index}">{xml(file.path)}</a></td>'
             f"<td>{percent(file.tally.line_rate)}</td><td>{percent(file.tally.branch_rate)}</td></tr>"
         )
     yield "</table>"
@@ -77,13 +77,13 @@ def _overview(files: tuple[SourceFile, ...]) -> Iterator[str]:
 
 def _file(index: int, file: SourceFile, roots: tuple[str | Path, ...]) -> Iterator[str]:
     text, tally = find_text(file, roots), file.tally
-    yield f'<section class="file" id="f{index}"><div class="title"><h2>{escape(file.path)}</h2>'
+    yield f'<section class="file" id="f{index}"><div class="title"><h2>{xml(file.path)}</h2>'
     yield (
         f"<div>{percent(tally.line_rate)} of lines, {percent(tally.branch_rate)} of ways</div>"
         "</div>"
     )
     if text.note:
-        yield f'<div class="note">{escape(text.note)}</div>'
+        yield f'<div class="note">{xml(text.note)}</div>'
     yield '<table class="source">'
     if text.note:
         for number, line in file.lines.items():
@@ -99,20 +99,20 @@ def _line(index: int, number: int, source: str, line: Line | None) -> Iterator[s
     if line is None:
         yield (
             f'<tr class="plain"><td class="no">{number}</td><td class="hits"></td>'
-            f'<td class="text">{escape(source)}</td></tr>'
+            f'<td class="text">{xml(source.expandtabs(4))}</td></tr>'
         )
         return
     kind = "miss" if not line.hits else "part" if line.partial else "hit"
     badges = "".join(map(_badge, line.branches)) if line.hits else ""
     never = {c.helper for c in line.instructions if c.helper is not None and not c.count}
     badges += "".join(
-        f'<span class="badge never">{escape(helper_name(helper))} never called</span>'
+        f'<span class="badge never">{xml(helper_name(helper))} never called</span>'
         for helper in sorted(never)
     )
     yield (
         f'<tr class="code {kind}" id="f{index}-{number}" tabindex="0" role="button" '
         f'aria-expanded="false"><td class="no">{number}</td><td class="hits">{line.hits:,}</td>'
-        f'<td class="text">{escape(source)}{badges}</td></tr>'
+        f'<td class="text">{xml(source.expandtabs(4))}{badges}</td></tr>'
     )
     yield f'<tr class="under" hidden><td colspan="3">{_instructions(line)}</td></tr>'
 
@@ -121,7 +121,7 @@ def _badge(branch: Branch) -> str:
     if not branch.missing:
         return ""
     detail = f"insn {branch.pc} {branch.text}: taken {branch.taken}, not taken {branch.passed}"
-    return f'<span class="badge" title="{escape(detail)}">{branch.missing}</span>'
+    return f'<span class="badge" title="{xml(detail)}">{branch.missing}</span>'
 
 
 def _instructions(line: Line) -> str:
@@ -133,11 +133,11 @@ def _instructions(line: Line) -> str:
         ways = f"taken {branch.taken:,}, not taken {branch.passed:,}" if branch else ""
         if instruction.helper is not None:
             ways = helper_name(instruction.helper)
-        program = f'<td class="program">{escape(instruction.program)}</td>' if several else ""
+        program = f'<td class="program">{xml(instruction.program)}</td>' if several else ""
         rows.append(
             f'<tr class="{"" if instruction.count else "zero"}">{program}'
             f'<td class="count">{instruction.pc}</td><td class="count">{instruction.count:,}</td>'
-            f"<td>{escape(instruction.text)}</td><td>{ways}</td></tr>"
+            f"<td>{xml(instruction.text)}</td><td>{ways}</td></tr>"
         )
     return f"<table>{''.join(rows)}</table>"
 
@@ -149,18 +149,18 @@ def _gaps(index: int, file: SourceFile) -> Iterator[str]:
     for line in file.lines.values():
         items += [
             f'<a href="#f{index}-{line.number}">line {line.number}</a>: '
-            f"<code>{escape(branch.text)}</code> {branch.missing}"
+            f"<code>{xml(branch.text)}</code> {branch.missing}"
             for branch in line.branches
             if line.hits and branch.missing
         ]
     items += [
         f'<a href="#f{index}-{line.number}">line {line.number}</a>: '
-        f"<code>{escape(helper_name(call.helper or 0))}</code> never called"
+        f"<code>{xml(helper_name(call.helper or 0))}</code> never called"
         for line, call in file.calls()
         if not call.count
     ]
     items += [
-        f"<code>{escape(function.name)}</code> never entered"
+        f"<code>{xml(function.name)}</code> never entered"
         for function in file.functions
         if not function.hits
     ]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from drybpf.coverage.analysis import source_files
 from drybpf.coverage.data import Coverage
-from drybpf.coverage.model import SourceFile, printable
+from drybpf.coverage.model import SourceFile
+from drybpf.markup import printable
 
 
 def lcov(coverage: Coverage, test_name: str = "") -> str:

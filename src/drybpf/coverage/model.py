@@ -144,8 +144,3 @@ class SourceFile:
             for instruction in line.instructions:
                 if instruction.helper is not None:
                     yield line, instruction
-
-
-def printable(text: str) -> str:
-    """Text from an object without control characters, which would break the format of a report."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from zlib import crc32
 
+from drybpf.markup import xml
 from drybpf.profile.data import Profile, Stack
 
 WIDTH, ROW, SIDE, TOP = 1200, 20, 12, 44
@@ -29,7 +29,7 @@ def flame_graph(profile: Profile, title: str = "Instructions") -> str:
     root = _tree(profile.stacks)
     depth = min(root.depth(), 64)
     height = TOP + depth * ROW + SIDE
-    head = f"{escape(title)}: {root.instructions:,} instructions"
+    head = f"{xml(title)}: {root.instructions:,} instructions"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"',
         f'width="{WIDTH}" height="{height}" font-family="ui-monospace,Consolas,monospace"',
@@ -64,9 +64,9 @@ def _boxes(
     share = f"{100 * box.instructions / whole:.1f} %"
     letters = int((width - 6) / _LETTER)
     shown = name if len(name) <= letters else name[: letters - 1] + "…" if letters > 3 else ""
-    label = f'<text x="{left + 3:.1f}" y="{top + 14}">{escape(shown)}</text>' if shown else ""
+    label = f'<text x="{left + 3:.1f}" y="{top + 14}">{xml(shown)}</text>' if shown else ""
     yield (
-        f"<g><title>{escape(name)}: {box.instructions:,} instructions, {share}</title>"
+        f"<g><title>{xml(name)}: {box.instructions:,} instructions, {share}</title>"
         f'<rect x="{left:.1f}" y="{top}" width="{max(width - 0.5, 0.2):.1f}" height="{ROW - 1}" '
         f'rx="2" fill="{_colour(name, level)}"/>{label}</g>'
     )

@@ -93,18 +93,53 @@ def _scapy_fields(packet: Any) -> Iterator[tuple[str, object]]:  # noqa: ANN401 
         packet, depth = packet.payload, depth + 1
 
 
-def map_difference(left: Mapping[Any, Any], right: Mapping[Any, Any]) -> list[str]:
-    """The keys of two maps that differ, a line a key; empty for equal ones."""
-    was, now = dict(left.items()), dict(right.items())
+def map_difference(left: Any, right: Any) -> list[str]:  # noqa: ANN401 (maps, dicts, lists)
+    """The keys of two maps that differ, a line a key; empty for equal ones.
+
+    Maps are mappings, or arrays, whose keys are their indices.  Of an array, zeros that the other
+    side does not name count for nothing.
+    """
+    was, now = entries(left), entries(right)
     lines = []
     for key in [*was, *(key for key in now if key not in was)]:
         if key not in now:
-            lines.append(f"  [{key!r}]: {was[key]!r}, only on the left")
+            if not (_is_array(left) and _is_zero(was[key])):
+                lines.append(f"  [{key!r}]: {was[key]!r}, only on the left")
         elif key not in was:
-            lines.append(f"  [{key!r}]: {now[key]!r}, only on the right")
+            if not (_is_array(right) and _is_zero(now[key])):
+                lines.append(f"  [{key!r}]: {now[key]!r}, only on the right")
         elif was[key] != now[key]:
             lines.append(f"  [{key!r}]: {was[key]!r} → {now[key]!r}")
     return _shortened(lines)
+
+
+def entries(source: Any) -> dict[Any, Any]:  # noqa: ANN401 (as above)
+    """What a map, a dict or a list holds, by key or index."""
+    return dict(enumerate(source)) if _is_array(source) else dict(source.items())
+
+
+def filled(source: Any, most: int) -> dict[Any, Any]:  # noqa: ANN401 (as above)
+    """The first entries of a map, of an array those that are not zero."""
+    found = {}
+    pairs = enumerate(source) if _is_array(source) else source.items()
+    for key, value in pairs:
+        if not (_is_array(source) and _is_zero(value)):
+            found[key] = value
+            if len(found) >= most:
+                break
+    return found
+
+
+def _is_array(source: object) -> bool:
+    return not hasattr(source, "items")
+
+
+def _is_zero(value: Any) -> bool:  # noqa: ANN401 (whatever a map holds)
+    if isinstance(value, Mapping):
+        return all(map(_is_zero, value.values()))
+    if isinstance(value, bytes):
+        return not any(value)
+    return all(map(_is_zero, value)) if isinstance(value, list | tuple) else not value
 
 
 def _shortened(lines: list[str]) -> list[str]:

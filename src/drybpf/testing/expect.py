@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from drybpf.testing.difference import map_difference, packet_difference
+from drybpf.testing.difference import filled, map_difference, packet_difference
 from drybpf.testing.packets import PacketBytes, as_bytes
 
 if TYPE_CHECKING:
     from drybpf.result import Result
+
+_ENTRIES, _LARGE = 8, 100_000  # entries of a map that are told, and that are looked through
 
 
 class Outcome:
@@ -54,7 +56,18 @@ class Outcome:
         if self.packet != self.sent:
             lines += ["packet, before → after:", *packet_difference(self.sent, self.packet)]
         lines += [f"printed: {text}" for text in self.result.printed]
-        return lines
+        return [*lines, *self._maps()]
+
+    def _maps(self) -> Iterator[str]:
+        """What is in the maps, as far as it is worth a line."""
+        for name, each in self.maps.items():
+            try:
+                held = filled(each, _ENTRIES) if len(each) <= _LARGE else {}
+            except (TypeError, AttributeError):  # a map without entries, such as a filter
+                continue
+            if held:
+                more = ", …" if len(held) >= _ENTRIES else ""
+                yield f"map {name}: {', '.join(f'{k!r}: {v!r}' for k, v in held.items())}{more}"
 
     def __repr__(self) -> str:
         """`<Outcome xdp_firewall: DROP (1)>`."""

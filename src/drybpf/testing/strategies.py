@@ -79,23 +79,36 @@ def _fit(parts: list[bytes], most: int) -> bytes:
     return joined
 
 
-def tcp(payload: Bytes | None = None) -> Bytes:
+def tcp(
+    payload: Bytes | None = None,
+    *,
+    sport: SearchStrategy[int] | None = None,
+    dport: SearchStrategy[int] | None = None,
+) -> Bytes:
     """TCP segments, with options now and then."""
     return st.builds(
         build.tcp,
         payloads() if payload is None else payload,
-        sport=ports(),
-        dport=ports(),
+        sport=ports() if sport is None else sport,
+        dport=ports() if dport is None else dport,
         seq=st.integers(0, 0xFFFFFFFF),
         flags=st.sampled_from([0x02, 0x12, 0x10, 0x18, 0x04, 0x11]) | st.integers(0, 255),
         options=st.just(b"") | tcp_options(),
     )
 
 
-def udp(payload: Bytes | None = None) -> Bytes:
+def udp(
+    payload: Bytes | None = None,
+    *,
+    sport: SearchStrategy[int] | None = None,
+    dport: SearchStrategy[int] | None = None,
+) -> Bytes:
     """UDP datagrams."""
     return st.builds(
-        build.udp, payloads() if payload is None else payload, sport=ports(), dport=ports()
+        build.udp,
+        payloads() if payload is None else payload,
+        sport=ports() if sport is None else sport,
+        dport=ports() if dport is None else dport,
     )
 
 

@@ -132,7 +132,7 @@ class Subject:
         """The code of each program that can run."""
         for name in self.object:
             program = self.object[name]
-            if not program.obstacles:
+            if not program.cannot_run:
                 yield program.code
 
     def describe_fault(self, error: ExecutionError) -> list[str]:
