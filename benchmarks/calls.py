@@ -59,7 +59,7 @@ def batches(*, quick: bool) -> list[Figure]:
     check(NAME, "a batch", min(program.run_batch(whole[sizes[0]])), EXPECTED[NAME])
     labels = ("fit the cache", "do not")
     figures = [
-        Figure(topic, f"{count:,} packets ({label})", best[count], "ns a packet", 5)
+        Figure(topic, f"{count:,} packets ({label})", best[count], "ns a packet", 3)
         for count, label in zip(sizes, labels, strict=True)
     ]
     rounds, last = 1 if quick else 15, whole[sizes[-1]]

@@ -22,14 +22,15 @@ from drybpf.program import Program
 PROGRAMS = Path(__file__).parent / "programs"
 EXPECTED: dict[str, int] = json.loads((PROGRAMS / "expected.json").read_text())
 Engine = Callable[[int], float]
-JIT, INTERPRETER, KERNEL = "drybpf", "interpreter", "kernel"
-BUILDS = {"C": ["-DNOUNROLL="], "C, no unrolling": []}
+JIT, UNCHECKED, INTERPRETER, KERNEL = "drybpf", "unchecked", "interpreter", "kernel"
+CEILING, PLAIN = "C", "C, no unrolling"
+BUILDS = {CEILING: ["-DNOUNROLL="], PLAIN: []}
 SMALLEST_FRAME = 64  # bytes; the kernel's test run takes no shorter packets
 
 
 def names() -> tuple[str, ...]:
     """The names of all engines that come with the benchmark."""
-    return JIT, INTERPRETER, *BUILDS, KERNEL
+    return JIT, UNCHECKED, INTERPRETER, *BUILDS, KERNEL
 
 
 def bytecode(name: str) -> bytes:
@@ -48,7 +49,8 @@ def engines(name: str, chosen: set[str], templates: Mapping[str, str]) -> dict[s
     `templates` are the commands of other engines: {bin}, {mem} and {repeat} are filled in, and the
     command prints ns a run.
     """
-    makers: dict[str, Callable[[str], Engine | None]] = {JIT: _jit, INTERPRETER: _interpreter}
+    makers: dict[str, Callable[[str], Engine | None]] = {JIT: _jit, UNCHECKED: _unchecked}
+    makers[INTERPRETER] = _interpreter
     makers |= {label: _native(label, flags) for label, flags in BUILDS.items()}
     makers[KERNEL] = _kernel
     found: dict[str, Engine] = {}
@@ -71,6 +73,15 @@ def _jit(name: str) -> Engine:
     program = Program.from_bytes(bytecode(name), engine="jit")
     check(name, JIT, program.run(memory(name)).value, EXPECTED[name])
     jit, state = Jit(program.code, program.hook.shape), program.state(bytearray(memory(name)))
+    return lambda times: jit.repeat(state, times) / times
+
+
+def _unchecked(name: str) -> Engine:
+    from unchecked import compiled  # noqa: PLC0415 (as above)
+
+    program = Program.from_bytes(bytecode(name), engine="jit")
+    jit, state = compiled(program), program.state(bytearray(memory(name)))
+    check(name, UNCHECKED, jit.run(program.state(bytearray(memory(name)))), EXPECTED[name])
     return lambda times: jit.repeat(state, times) / times
 
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines import JIT, Engine
+from engines import JIT, KERNEL, PLAIN, Engine
 
 PEERS: dict[str, dict[str, float]] = json.loads((Path(__file__).parent / "peers.json").read_text())[
     "ns"
 ]
-KERNEL_OVERHEAD = 25  # ns of the test run's own, in the peers' table
-LIMIT = 1.15  # times the best peer
-NATIVE = "C, no unrolling"
+KERNEL_OVERHEAD = 25  # ns of the test run's own, in the peers' table and here
+NATIVE = PEERS["native"]
+LIMIT, SLACK = 1.1, 1.0  # times the best peer, or so many ns more
 MOST, LEAST = 5_000_000, 1  # runs in a round
 Times = dict[str, dict[str, float]]  # program -> engine -> ns a run
 
@@ -59,7 +59,12 @@ class Comparison:
     @property
     def slow(self) -> bool:
         """Whether drybpf takes more than the limit."""
-        return self.ratio > LIMIT
+        return is_slow(self.ratio * self.scaled, self.scaled)
+
+
+def is_slow(ours: float, theirs: float) -> bool:
+    """Whether a time is beyond what it may be beside another one."""
+    return ours > LIMIT * theirs and ours > theirs + SLACK
 
 
 def compare(best: Times) -> list[Comparison]:
@@ -67,7 +72,7 @@ def compare(best: Times) -> list[Comparison]:
 
     Where a program has no C, the median of the others' speeds counts; where none has, 1.
     """
-    speeds = {n: t[NATIVE] / PEERS["native"][n] for n, t in best.items() if NATIVE in t}
+    speeds = {n: t[PLAIN] / NATIVE[n] for n, t in best.items() if PLAIN in t and n in NATIVE}
     typical = statistics.median(speeds.values()) if speeds else 1.0
     found = []
     for name, times in best.items():
@@ -88,7 +93,17 @@ def _peers(name: str) -> dict[str, float]:
     }
 
 
-def mean(comparisons: list[Comparison]) -> float | None:
-    """The geometric mean of the ratios; `00_nop`, which is the call alone, does not count."""
-    ratios = [c.ratio for c in comparisons if c.name != "00_nop"]
-    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+def mean(ratios: Mapping[str, float]) -> float | None:
+    """The geometric mean of ratios; `00_nop`, which is the call alone, does not count."""
+    counted = [ratio for name, ratio in ratios.items() if name != "00_nop"]
+    return math.exp(sum(map(math.log, counted)) / len(counted)) if counted else None
+
+
+def beside(best: Times, label: str) -> dict[str, float]:
+    """Drybpf's times over those of another engine of the same run, the kernel's without its own."""
+    less = KERNEL_OVERHEAD if label == KERNEL else 0
+    return {
+        name: times[JIT] / max(times[label] - less, 1.0)
+        for name, times in best.items()
+        if JIT in times and label in times
+    }

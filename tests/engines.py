@@ -39,6 +39,7 @@ class Outcome:
     packet: bytes
     printed: tuple[str, ...]
     instructions: int
+    records: tuple[object, ...] = ()
 
     def region(self, name: str) -> bytes:
         """The bytes of the one region of a name."""
@@ -172,4 +173,5 @@ def _outcome(state: State, error: ExecutionError | None) -> Outcome:
         packet=state.memory.read(begin, end - begin),
         printed=tuple(state.printed),
         instructions=state.instructions,
+        records=tuple(state.records),
     )

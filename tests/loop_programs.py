@@ -46,7 +46,10 @@ class Loops:
         if self.chance(0.3):
             self.check_length()
         for _ in range(self.random.randrange(1, 4)):
-            self.loop(0)
+            if self.chance(0.15):
+                self.slots()
+            else:
+                self.loop(0)
         self.lines += ["done:", "exit"]
         return "\n".join(self.lines)
 
@@ -172,6 +175,41 @@ class Loops:
             self.lines += [f"mov64 r4, {counter}", f"add64 r4, {self.pick(1, 4, -1, 8)}"]
             left = "r4"
         self.lines.append(f"{relation}{bits} {left}, {right}, {target}")
+
+    def slots(self) -> None:
+        """A loop whose base, bound or counter lies in the frame, where stores may hit it."""
+        base, bound, counter = SPILLS
+        head, end = self.label("head"), self.label("end")
+        self.lines.append(f"stxdw [r10{base}], {self.pick('r6', 'r6', 'r10')}")
+        self.lines.append(f"stdw [r10{bound}], {self.pick(8, 16, 33, 64)}")
+        self.lines += [f"stdw [r10{counter}], {self.pick(0, 1)}", "mov64 r1, 0", f"{head}:"]
+        self.lines.append(f"ldxdw r4, [r10{base}]")
+        in_frame = self.chance(0.5)
+        if in_frame:
+            self.lines.append(f"ldxdw r1, [r10{counter}]")
+        self.lines.append("add64 r4, r1")
+        self.ends.append(end)
+        self.touch("r4", self.pick(0, 0, -8, -280, -290))
+        for _ in range(self.random.randrange(2)):
+            self.part("r1", 0, head)
+        if self.chance(0.6):  # a store that moves, or that data decides, near the slots
+            self.lines.append(f"mov64 r4, {self.pick('r1', 'r1', 'r0')}")
+            self.lines.append(str(self.pick("and64 r4, 31", "lsh64 r4, 3", "and64 r4, 7")))
+            self.lines.append("add64 r4, r10")
+            self.lines.append(
+                f"stx{self.pick('b', 'dw', 'w')} [r4{self.pick(-288, -296, -280)}], r1"
+            )
+        if in_frame:
+            self.lines += [f"ldxdw r1, [r10{counter}]", f"add64 r1, {self.pick(1, 1, 2)}"]
+            self.lines.append(f"stxdw [r10{counter}], r1")
+        else:
+            self.lines.append(f"add64 r1, {self.pick(1, 2)}")
+        self.lines += [
+            f"ldxdw r4, [r10{bound}]",
+            f"{self.pick('jlt', 'jlt', 'jne')} r1, r4, {head}",
+        ]
+        self.ends.pop()
+        self.lines.append(f"{end}:")
 
     # Bodies
 

@@ -195,7 +195,7 @@ class Case:
                 )
                 outcome: object = result
             except ExecutionError as error:
-                outcome = type(error), error.pc, error.registers, str(error)
+                outcome = _described(error)
             found.append((outcome, [each.snapshot() for each in maps[:-1]]))
         return found
 
@@ -206,3 +206,33 @@ class Case:
             text = "\n---\n".join(self.texts)
             assert other == one, f"seed {self.seed}, run {index}\n{text}\n{one}\n{other}"
         return sum(not isinstance(one[0], tuple) for one in expected)  # type: ignore[index]  # pairs
+
+    def through(self, way: str) -> list[object]:
+        """What calls or a batch leave behind, by the interpreter or compiled."""
+        random, (programs, maps) = Random(self.seed), self.load()  # noqa: S311 (as above)
+        packets = [random.randbytes(length) for length in (64, 14, 3, 64, 100, 0, 64, 64)]
+        program, found = programs[0], list[object]()
+        program.budget = random.choice((5000, 60))
+        program.engine = "interpreter" if way.startswith("interpreted") else "jit"
+        if way.endswith("batch"):
+            verdicts = program.run_batch(packets, on_fault="record")
+            found.append(list(verdicts))
+            found.append({index: _described(error) for index, error in verdicts.faults.items()})
+        else:
+            for packet in packets:
+                try:
+                    found.append(program(packet))
+                except ExecutionError as error:
+                    found.append(_described(error))
+        return [*found, *(each.snapshot() for each in maps[:-1])]
+
+    def check_ways_in(self) -> None:
+        """Compare calls and batches of the two engines."""
+        for way in ("calls", "batch"):
+            expected, found = self.through(f"interpreted {way}"), self.through(way)
+            text = "\n---\n".join(self.texts)
+            assert found == expected, f"seed {self.seed}, {way}\n{text}\n{expected}\n{found}"
+
+
+def _described(error: ExecutionError) -> tuple[object, ...]:
+    return type(error), error.pc, error.registers, str(error)

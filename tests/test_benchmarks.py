@@ -15,6 +15,7 @@ import pytest
 
 from drybpf import Program
 from drybpf.engine import Engine
+from kernel_here import needs_kernel
 from support import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -32,7 +33,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("benchmarks")
     constant = f"fixed={sys.executable} -c print({{repeat}}*0+7)"
     done = _measure(
-        *("--engines", "drybpf;interpreter", "--engine", constant),
+        *("--engines", "drybpf;unchecked;interpreter", "--engine", constant),
         *("--json", str(folder / "figures.json"), "--markdown", str(folder / "page.md")),
     )
     assert done.returncode == 0, done.stderr
@@ -50,10 +51,23 @@ def test_result(name: str, engine: Engine) -> None:
     assert program.run(memory.read_bytes()).value == EXPECTED[name]
 
 
+@needs_kernel
+def test_maps_beside_the_kernels(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    script = BENCHMARKS / "maps_kernel.py"
+    options = ["--quick", "--only", "array", "--json", str(figures)]
+    subprocess.run([sys.executable, str(script), *options], timeout=300, check=True)
+    found = json.loads(figures.read_text())
+    assert {(cost["entries"], cost["operation"]) for cost in found} == {
+        (entries, operation) for entries in (1000, 100_000) for operation in ("lookup", "update")
+    }
+    assert all(cost["kernel_loop"] > 0 and cost["our_loop"] > 0 for cost in found)
+
+
 def test_every_program_ran_on_every_engine_chosen(record: dict[str, Any]) -> None:
     assert set(record["runs"]) == set(EXPECTED)
     for times in record["runs"].values():
-        assert set(times) == {"drybpf", "interpreter", "fixed"}
+        assert set(times) == {"drybpf", "unchecked", "interpreter", "fixed"}
         assert times["fixed"] == 7  # the command's own word for it
         assert all(0 < taken < math.inf for taken in times.values())
 
@@ -73,6 +87,7 @@ def test_every_topic_has_figures(record: dict[str, Any]) -> None:
     topics = {figure["topic"].split(" (")[0] for figure in record["figures"]}
     assert topics == {
         "Against the best peer",
+        "Against unchecked of this run",
         "One call from Python",
         "Batch",
         "Cold compile",

@@ -11,3 +11,8 @@ from map_programs import Case
 def test_random_programs(first: int) -> None:
     finished = sum(Case(seed).check() for seed in range(first, first + 10))
     assert finished > 10  # of 60: the others fault, in the same way
+
+
+@pytest.mark.parametrize("seed", range(1000, 1030))
+def test_calls_and_batches(seed: int) -> None:
+    Case(seed).check_ways_in()

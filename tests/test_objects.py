@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from btf_writer import BtfWriter
+from btf_writer import BtfWriter, Groups
 from drybpf.code import SourceLine
 from drybpf.engine import Engine
 from drybpf.errors import ObjectError, UnknownHelper, VerifierError
@@ -710,8 +710,11 @@ def rich() -> bytes:
     writer.symbol("second", writer.section("tc", ADDRESSING), size=24)
     writer.relocate(4, 0, R_BPF_64_64, thing, 4)
     name = btf.string("name")
-    btf.type(4, "pair", 8, [name, 0, 0], vlen=1)
-    ext = btf.ext({"xdp": [(0, 1)]}, {"xdp": [btf.line(0, "text", 9)]}, {"xdp": [(0, 1, 0, 0)]})
+    btf.type(1, "u32", 4, [32])
+    btf.type(4, "pair", 8, [name, 1, 32], vlen=1)
+    relocated: Groups = {"core": [(0, 2, btf.string("0:0"), 0)]}
+    ext = btf.ext({"xdp": [(0, 1)]}, {"xdp": [btf.line(0, "text", 9)]}, relocated)
+    writer.symbol("third", writer.section("core"), size=16)
     writer.section(".BTF", btf.build(), 0)
     writer.section(".BTF.ext", ext, 0)
     return writer.build()
@@ -733,7 +736,9 @@ def test_mutated_objects_give_a_result_or_an_object_error(changes: list[tuple[in
     for position, value in changes:
         data[position] = value
     if not changes:
-        assert list(read_object(data).programs) == ["prog", "second"]
+        loaded = read_object(data)
+        assert list(loaded.programs) == ["prog", "second", "third"]
+        assert loaded.programs.third.bytecode == instructions(Instruction(0xB7, imm=4), EXIT)
     with contextlib.suppress(ObjectError):
         for program in read_object(data).programs.values():
             assert len(program.bytecode) % 8 == 0

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Finding,
         HelperError,
         InvalidInstruction,
+        KernelError,
         MemoryFault,
         ObjectError,
         PacketError,
@@ -66,6 +67,7 @@ __all__ = [
     "HighLevelInsn",
     "Host",
     "InvalidInstruction",
+    "KernelError",
     "MemoryFault",
     "Object",
     "ObjectError",
@@ -104,7 +106,7 @@ _HOMES = {
         "drybpf.code": "Code SourceLine",
         "drybpf.errors": (
             "AssemblyError BpfError BudgetExceeded CallDepthExceeded CompileError "
-            "DecodeError ExecutionError Finding HelperError InvalidInstruction "
+            "DecodeError ExecutionError Finding HelperError InvalidInstruction KernelError "
             "MemoryFault ObjectError PacketError UnknownHelper VerifierError"
         ),
         "drybpf.helpers": "Helpers",

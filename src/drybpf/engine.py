@@ -86,12 +86,13 @@ class Runner:
         fresh: Callable[[object], State],
         helpers: HelperTable,
         outdated: Callable[[], None],
+        cpu: int,
     ) -> tuple[Callable[..., int], Variant] | None:
         """A built-in function from packet to r0, or None where the program needs more.
 
         `outdated` is called when asking again would give a better one.
         """
-        return self.jit.bind(name, budget, fresh, helpers, outdated)
+        return self.jit.bind(name, budget, fresh, helpers, outdated, cpu)
 
     def batch(
         self,
@@ -101,13 +102,14 @@ class Runner:
         budget: int,
         fresh: Callable[[object], State],
         helpers: HelperTable,
+        cpu: int,
         *,
         record: bool,
     ) -> None:
         """Run on each packet and put r0 into the verdicts."""
         compiled = engine == "jit" or (engine == "auto" and self._is_compilable())
         if compiled and self.jit.is_plain(helpers):
-            self.jit.batch(packets, verdicts, budget, fresh, helpers, record=record)
+            self.jit.batch(packets, verdicts, budget, fresh, helpers, cpu, record=record)
             return
         for index, packet in enumerate(packets):
             state = fresh(packet)

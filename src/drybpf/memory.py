@@ -31,6 +31,7 @@ DYNAMIC = 1 << 46  # what helpers map while a program runs, each in slots of its
 FUNCTION_HANDLES = HANDLES + (SLOT_SIZE >> 1)  # + the slot of the function's entry
 
 FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES = 512, 1024, 8
+EXTRA_ROOM = 1024  # bytes by which a packet's buffer grows beyond what is needed
 
 _ZEROS = bytes(FRAME_SIZE)
 _FORMATS = {1: Struct("<B"), 2: Struct("<H"), 4: Struct("<I"), 8: Struct("<Q")}
@@ -136,6 +137,13 @@ class PacketFrame(Region):
         self.start, self.length = low, high - low
         self.data = self.buffer[low - self.origin : high - self.origin]
         self.room, self.writable = self.length, not self.buffer.readonly
+
+    def extend(self, count: int) -> None:
+        """Have a larger buffer, with as many more bytes at its end, and some in reserve."""
+        buffer = bytearray(len(self.buffer) + count + EXTRA_ROOM)
+        buffer[: len(self.buffer)] = self.buffer
+        self.buffer = memoryview(buffer)
+        self.move(self.start, self.start + self.length)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the whole buffer."""

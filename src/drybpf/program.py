@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from drybpf.builder import BpfCode
-    from drybpf.jit.compiled import Stats
+    from drybpf.jit.compiled import Jit, Stats
+    from drybpf.jit.report import Access
     from drybpf.kernel import KernelRunner
 
 
@@ -112,7 +113,9 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         name, fresh = self.name or "program", cast("Callable[[object], State]", self.state)
-        found = self._runner.function(name, budget, fresh, self.helpers, self._unbind)
+        found = self._runner.function(
+            name, budget, fresh, self.helpers, self._unbind, self.host.cpu
+        )
         self._bound = True
         self.helpers.watch(self)
         meter.watch(self)
@@ -185,6 +188,21 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         return rebuild, (type(self), self.code, self.options())
 
     @property
+    def compiler(self) -> Jit:
+        """The program's compiler, for its present helpers.  Raises `CompileError`."""
+        self._runner.jit.use(self.helpers)
+        return self._runner.jit
+
+    def checks_left(self) -> tuple[Access, ...]:
+        """The accesses that compiled code still checks; none where all are proven to be safe.
+
+        Raises `CompileError`.
+        """
+        from drybpf.jit.report import checks_left  # noqa: PLC0415 (LLVM only when it is used)
+
+        return checks_left(self.compiler)
+
+    @property
     def jit_stats(self) -> Stats:
         """What the compiler did: compiles, exits by place and reason, guesses that failed."""
         return self._runner.jit.stats
@@ -198,8 +216,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         if self._kernel is None:
             from drybpf.kernel import KernelRunner  # noqa: PLC0415 (only when it is used)
 
-            fresh = cast("Callable[[bytes], State]", self.state)
-            self._kernel = KernelRunner(self.hook, fresh, **self.kernel_options())
+            self._kernel = KernelRunner(self.hook, **self.kernel_options())
         return self._kernel
 
     def kernel_options(self) -> dict[str, Any]:
@@ -256,10 +273,13 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         if self.engine == "kernel":
-            self.kernel.batch((fresh(packet) for packet in batch), verdicts)
+            faults = verdicts.faults if on_fault == "record" else None
+            self.kernel.batch((fresh(packet) for packet in batch), verdicts, faults)
             return verdicts
         record = on_fault == "record"
-        self._runner.batch(batch, verdicts, self.engine, budget, fresh, self.helpers, record=record)
+        self._runner.batch(
+            batch, verdicts, self.engine, budget, fresh, self.helpers, self.host.cpu, record=record
+        )
         return verdicts
 
     def state(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from drybpf.host import Socket, TunnelInfo
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -88,3 +90,68 @@ class ReturnOverride(Record):
     """The probed function is not to run, and to return this."""
 
     value: int
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelSet(Record):
+    """The packet is to go through a tunnel."""
+
+    tunnel: TunnelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SocketAssigned(Record):
+    """The packet, or the connection, was given to a socket; None takes it away again."""
+
+    socket: Socket | None
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSet(Record):
+    """An option of a socket was set, by level and name."""
+
+    level: int
+    name: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(Record):
+    """A socket was bound to an address and a port, before it connects."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketStored(Record):
+    """The socket at hand was put into a map, under a key."""
+
+    map: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRedirect(Record):
+    """Data was to go to the socket under a key of a map, into it with `ingress`."""
+
+    map: str
+    key: bytes
+    ingress: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Record):
+    """What a verdict about a message counts for: `how` is `apply` or `cork`, then the bytes."""
+
+    how: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class SysctlWritten(Record):
+    """A new value for a kernel parameter, in place of the one that the process wrote."""
+
+    name: str
+    value: bytes

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from drybpf.code import Code
 from drybpf.memory import DATA, HANDLES, SLOT_BITS, Region
+from drybpf.native.buffer import host_address
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -82,9 +83,7 @@ class Space:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.epoch = (
-            0  # of the run at hand: what was deleted in it is not used again before the next
-        )
+        self._epoch = bytearray(8)
         self.timers: dict[int, object] = {}  # by guest address, for the helpers of timers
         self._next = DATA
         self._stores: list[Region] = []
@@ -95,6 +94,20 @@ class Space:
         self.runners: WeakValueDictionary[Code, Any] = WeakValueDictionary()  # who runs a code
         self.compiled: dict[object, Any] = {}  # what the compiler keeps for the space
         self.helpers: set[int] = set()  # numbers of the helpers that compiled programs call
+
+    @property
+    def epoch(self) -> int:
+        """The number of the run at hand: what is deleted in it is not used again within it."""
+        return int.from_bytes(self._epoch, "little")
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch[:] = epoch.to_bytes(8, "little")
+
+    @property
+    def epoch_address(self) -> int:
+        """Where compiled code counts the runs: the host address of a 64-bit word."""
+        return host_address(memoryview(self._epoch))
 
     def number(self, code: Code) -> int:
         """The number of a program's code, from 1: what program arrays hold.
@@ -151,7 +164,7 @@ class Space:
             (region.start, maps[id(region)]) if id(region) in maps else region
             for region in self._stores
         ]
-        own = {name: getattr(self, name) for name in ("epoch", "_maps", "_codes", "_numbers")}
+        own = {name: getattr(self, name) for name in ("_epoch", "_maps", "_codes", "_numbers")}
         # Programs are within, in arrays of them, and are made before this is whole.
         return Space, (), (own, stores, self._next)
 

@@ -14,7 +14,7 @@ from typing import Self
 from drybpf.code import Code
 from drybpf.entry import NO_LAYOUT, NO_SHAPE, Layout, Shape
 from drybpf.errors import CallDepthExceeded, ExecutionError, HelperError
-from drybpf.host import Host
+from drybpf.host import Host, Socket
 from drybpf.isa.semantics import M64
 from drybpf.memory import CONTEXT, MAX_FRAMES, Memory, frame_top
 from drybpf.space import Space
@@ -63,6 +63,27 @@ Helper = Callable[..., HelperResult]  # (context, r1, …, r5)
 HelperTable = Mapping[int, Helper]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A socket that a program has a pointer to, and how many references it must give back."""
+
+    socket: Socket
+    references: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tracing program is attached: a function's address, and what it was attached with.
+
+    `arguments` is how many the function has; `returned` whether the program runs behind it.
+    """
+
+    function: int = 0
+    cookie: int = 0
+    arguments: int = 0
+    returned: bool = False
+
+
 @dataclass(slots=True)
 class HookState:
     """What a hook keeps of a run beside memory and registers.
@@ -75,9 +96,14 @@ class HookState:
     reservations: dict[int, tuple[int, int]] = field(default_factory=dict)
     # of ring buffers: by the guest address of the sample, the map's handle and offset there
 
+    sockets: dict[int, Held] = field(default_factory=dict)  # by the guest address of the structure
+    place: Place = field(default_factory=Place)
+    answer: int = 0  # what the operation returns that the program is asked about
+    chosen: Socket | None = None  # to which the packet or the connection was given
+
     def copy(self) -> Self:
         """Copy what can change."""
-        return replace(self, reservations=dict(self.reservations))
+        return replace(self, reservations=dict(self.reservations), sockets=dict(self.sockets))
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from kernel_here import needs_kernel
 pytestmark = needs_kernel
 
 ROUNDS = 80
-ETHERNET = bytes(range(12))
+ETHERNET = bytes(12)  # to the loopback device: packets to others have another pkt_type
 IPV4 = ETHERNET + bytes.fromhex("0800 4500002e000100004011f96a0a0000010a000002 0035 0035 001a 1234")
 IPV6 = ETHERNET + bytes.fromhex("86dd 6000000000241140") + bytes(range(32)) + bytes(8)
 OTHER = ETHERNET + bytes.fromhex("1234") + bytes(20)
@@ -56,7 +56,8 @@ CHOICES: dict[str, tuple[tuple[int, ...], ...]] = {
         (0,),
     ),
     "judge_protocol": ((0xDD86, 0x0008, 0), (0, 1), (0, 1, 2, 3, 4, 9), (0,)),
-    "judge_fields": ((0, 5, 0x1234_5678), (0, 6, 0xFFFF_FFFF), (0, 7), (0, 8, 0x8000_0000)),
+    # The kernel keeps 16 bits of tc_classid (made of the first) and tc_index (the last); we 32.
+    "judge_fields": ((0, 5, 0x1234), (0, 6, 0xFFFF_FFFF), (0, 7), (0, 8, 0x8000)),
     "judge_redirects": ((0, 1, 9), (0, 1, 2, 3), (0,), (0,)),
 }
 

@@ -16,11 +16,11 @@ from drybpf.asm import assemble
 from drybpf.cli import main
 from drybpf.code import Code
 from drybpf.errors import KernelError, VerifierError
-from drybpf.hooks import Xdp, XdpAction
+from drybpf.hooks import HOOKS, Xdp, XdpAction
 from drybpf.kernel import KernelProgram, syscall
 from drybpf.maps import ArrayMap, MapDefinition, MapType
 from drybpf.objects.codecs import Integer
-from drybpf.packets import Packet, read_capture, write_capture
+from drybpf.packets import Packet, write_capture
 from drybpf.program import Program
 from drybpf.space import Space
 from kernel_here import needs_kernel
@@ -153,8 +153,13 @@ def test_fields_of_the_context() -> None:
 def test_what_a_test_run_does_not_do() -> None:
     with pytest.raises(KernelError, match="takes 14 bytes and more, not 13"):
         _xdp(VERDICT).run(FRAME[:13], engine="kernel")
-    with pytest.raises(KernelError, match="test-runs programs of xdp, tc, socket, not of raw"):
+    with pytest.raises(KernelError, match=r"test-runs programs of xdp, .*, not of raw"):
         Program.from_asm("mov r0, 1\nexit").run(FRAME, engine="kernel")
+    header = bytes(12) + b"\x08\x00"  # that of IPv4 must follow
+    with pytest.raises(KernelError, match=r"refuses this packet \(33 bytes\)"):
+        Program.from_asm("mov r0, 0\nexit", hook=HOOKS["sched_cls"]).run(
+            header.ljust(33), engine="kernel"
+        )
     for options in ({"registers": {3: 1}}, {"trace": print}):
         with pytest.raises(ValueError, match="neither takes registers"):
             _xdp(VERDICT).run(FRAME, engine="kernel", **options)
@@ -263,6 +268,35 @@ def test_the_command_says_why_not(command: Command, tmp_path: Path) -> None:
     assert err.count("\n") == 1
     capture = tmp_path / "short.pcap"
     write_capture(capture, [Packet(data, 0, len(data)) for data in (FRAME, b"short")])
-    code, _, err = command("run", FIREWALL, "--pcap", capture, "--engine", "kernel")
-    assert (code, "14 bytes and more" in err) == (1, True)
-    assert len(list(read_capture(capture))) == 2
+    for extra in ((), ("--out", tmp_path / "out.pcap")):
+        code, out, err = command("run", FIREWALL, "--pcap", capture, "--engine", "kernel", *extra)
+        assert (code, "packet 1: the kernel's test run takes 14 bytes and more" in err) == (1, True)
+        assert "FAULT          1      5" in out
+    bad = ("run", fixture("xdp_bad_access"), "--program", "xdp_past_end", "--pcap", capture)
+    code, out, err = command(*bad, "--engine", "kernel")
+    assert (code, out, "invalid mem access" in err) == (1, "", True)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sched_cls", "sched_act", "socket_filter", "cgroup_skb", "lwt_in", "lwt_out", "lwt_xmit"],
+)
+def test_every_type_of_program_on_socket_buffers(kind: str) -> None:
+    text = """
+        ldxw r0, [r1+0]
+        ldxw r2, [r1+16]
+        lsh r0, 16
+        or r0, r2
+        ldxw r2, [r1+40]
+        add r0, r2
+        mov r2, r0
+        rsh r2, 9
+        xor r0, r2
+        and r0, 1
+        exit
+    """
+    program = Program.from_asm(text, hook=HOOKS[kind])
+    frame = bytes(12) + b"\x86\xdd\x60" + bytes(60)
+    results = [program.run(frame, engine=engine) for engine in ("interpreter", "jit", "kernel")]
+    assert len({result.value for result in results}) == 1
+    assert len({result.packet for result in results}) == 1

@@ -30,8 +30,6 @@ class Model:
         self.used: set[bytes] = set()
 
     def update(self, key: bytes, value: bytes, flags: int, cpu: int) -> int:
-        if not self.lru and not self.percpu:
-            flags &= ~4
         if flags > 2 or (self.percpu and cpu >= CPUS):
             return -EINVAL
         at = cpu if self.percpu else 0

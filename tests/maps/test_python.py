@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from operator import index
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from drybpf.errors import BpfError, MapError
-from drybpf.maps import Map, MapDefinition, MapFlag, MapType
+from drybpf.maps import Map, MapDefinition, MapFlag, MapType, create
 from drybpf.space import Space
 from map_twins import interpret
 
@@ -296,3 +297,34 @@ def test_what_a_space_shows() -> None:
     assert hidden.region is None
     with pytest.raises(ValueError, match="another space"):
         Space().add_map(small)
+
+
+def test_maps_are_made_by_name() -> None:
+    made = create("hash", key=4, value=U64, entries=10, name="flows")
+    made[1] = 2
+    assert (repr(made), dict(made)) == (
+        "<HashMap flows: 1 of 10 entries>",
+        {bytes([1, 0, 0, 0]): 2},
+    )
+    assert create(MapType.ARRAY, value=U32, entries=3)[:] == [0, 0, 0]
+    blocked = create("lpm_trie", key=8, value=U32, entries=3)
+    assert blocked.definition.flags == MapFlag.NO_PREALLOC
+    assert create("percpu_array", value=U32, entries=1, cpus=2)[0] == [0, 0]
+    assert create("ringbuf", entries=4096).name == "ringbuf"
+    for kind in ("prog_array", "devmap", "array_of_maps", "perf_event_array", "sockmap"):
+        assert dict(create(kind, entries=3).snapshot()) == {}
+    with pytest.raises(ValueError, match="no type of map"):
+        create("hashmap", key=4, value=8, entries=1)
+    with pytest.raises(ValueError, match="must not be 0"):
+        create("hash", key=4, value=8)
+
+
+def test_a_map_that_nobody_has_goes_at_once() -> None:
+    gone: list[bool] = []
+    for native in (False, True):
+        made = create("hash", key=4, value=8, entries=10)
+        made[1] = 2
+        assert not native or made.attach_native()
+        weakref.finalize(made, gone.append, native)
+        del made
+    assert gone == [False, True]

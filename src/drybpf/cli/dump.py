@@ -22,11 +22,11 @@ def dump(file: str, name: str | None, what: str) -> None:
 
     program = read_program(file, name)
     program.verify()
-    code, shape = program.code, program.hook.shape
+    jit = program.compiler
     if what == "asm":
-        click.echo(report.machine_code(code, shape))
+        click.echo(report.machine_code(jit))
     elif what == "checks":
-        for access in report.checks_left(code, shape):
+        for access in program.checks_left():
             click.echo(clean(f"{access.pc}: {access.text}  {access.source}".rstrip()))
     else:
-        click.echo(report.ir(code, shape, optimised=what == "ir"))
+        click.echo(report.ir(jit, optimised=what == "ir"))

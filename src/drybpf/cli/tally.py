@@ -10,7 +10,7 @@ from itertools import islice
 import click
 
 from drybpf.cli.failures import describe
-from drybpf.errors import ExecutionError, PacketError
+from drybpf.errors import ExecutionError, KernelError, PacketError
 from drybpf.packets import Capture, Packet, write_capture
 from drybpf.program import Program
 
@@ -88,6 +88,8 @@ def _passed(
 def _judged(program: Program, capture: Iterable[Packet], *, keep: bool) -> Iterator[Judged]:
     """Run in batches where only verdicts are wanted, or nothing else can change."""
     chosen, packets = program.engine, iter(capture)
+    if chosen == "kernel":
+        program.kernel.load(program.state())  # what it refuses now is no packet's fault
     one_by_one = keep and program.code.may_write
     size = FIRST_CHUNK
     while chunk := list(islice(packets, size)):
@@ -103,6 +105,8 @@ def _each(program: Program, chunk: list[Packet]) -> Iterator[Judged]:
             result = program.run(packet.data)
         except ExecutionError as error:
             yield packet, error, packet.data
+        except KernelError as error:
+            yield packet, ExecutionError(error.reason), packet.data
         else:
             yield packet, result.value, result.packet
 

@@ -57,12 +57,11 @@ def _report(program: Program, *, strict: bool) -> dict[str, object]:
 
 def _checked(program: Program) -> list[dict[str, object]] | None:
     from drybpf.jit.compiled import MAX_INSTRUCTIONS  # noqa: PLC0415 (LLVM only here)
-    from drybpf.jit.report import checks_left  # noqa: PLC0415 (as above)
 
     if len(program.code) > MAX_INSTRUCTIONS:
         return None
     try:
-        accesses = checks_left(program.code, program.hook.shape)
+        accesses = program.checks_left()
     except CompileError:
         return None
     return [{"pc": a.pc, "text": a.text, "source": a.source} for a in accesses]

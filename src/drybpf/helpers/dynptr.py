@@ -12,6 +12,7 @@ from struct import Struct
 from drybpf.helpers.arguments import u32
 from drybpf.helpers.errno import E2BIG, EINVAL
 from drybpf.helpers.packet import load_bytes, store_bytes
+from drybpf.helpers.skb_bytes import store
 from drybpf.state import Context
 
 MOST = (1 << 24) - 1  # DYNPTR_MAX_SIZE, bytes
@@ -67,11 +68,11 @@ def read_dynptr(context: Context, dynptr: Dynptr, offset: int, length: int) -> b
 def write_dynptr(context: Context, dynptr: Dynptr, offset: int, data: bytes, flags: int = 0) -> int:
     """Change bytes of a dynptr, which lie within it; 0 or a negative error."""
     if dynptr.kind == SKB:
-        return store_bytes(context, dynptr.offset + offset, data, flags)
+        return store(context, dynptr.offset + offset, data, flags)
     if flags:
         return -EINVAL
     if dynptr.kind == XDP:
-        return store_bytes(context, dynptr.offset + offset, data, 0)
+        return store_bytes(context, dynptr.offset + offset, data)
     context.write(dynptr.data + dynptr.offset + offset, data)
     return 0
 

@@ -11,7 +11,7 @@ from drybpf.helpers.dynptr import (
     load_dynptr,
     store_dynptr,
 )
-from drybpf.helpers.errno import E2BIG, EFAULT, EINVAL, EOPNOTSUPP
+from drybpf.helpers.errno import E2BIG, EFAULT, EINVAL, ENOENT, EOPNOTSUPP
 from drybpf.maps import layout
 from drybpf.records import Event
 from drybpf.state import Context
@@ -57,6 +57,8 @@ def _perf_output(context: Context, handle: int, flags: int, data: bytes, *, pack
     cpu = context.state.cpu if flags & M32 == _CURRENT_CPU else flags & M32
     if cpu >= (buffers.definition.max_entries or context.host.cpus):
         return -E2BIG
+    if cpu >= context.host.cpus:
+        return -ENOENT  # each CPU has its perf event
     if cpu != context.state.cpu:
         return -EOPNOTSUPP  # a perf event of one CPU is not written on another
     packet = context.read(begin, length)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from drybpf.helpers.arguments import M32, s32, s64, u32
 from drybpf.helpers.errno import EINVAL
-from drybpf.helpers.memory import read_anywhere, read_string_anywhere
+from drybpf.helpers.memory import read_anywhere, read_string_anywhere, read_user
 from drybpf.records import Output
 from drybpf.state import Context
 
@@ -20,11 +20,11 @@ _MOST_ARGUMENTS = 12  # MAX_BPRINTF_VARARGS
 _LONGEST = 1024  # bytes of what one call prints, MAX_BPRINTF_BUF
 _SPECIFIER = re.compile(
     rb"%(?:(?P<percent>%)|(?P<flags>[-+ 0]*)(?P<width>[1-9][0-9]*)?"
-    rb"(?:(?P<length>l{0,2})(?P<number>[diuxX])|(?P<text>[cs])"
-    rb"|p(?:(?P<space>[ku])s|(?P<symbol>[KxsSB])|(?P<ip>[Ii][46])(?P<more>[0-9A-Za-z]*)"
+    rb"(?:(?P<length>l{0,2})(?P<number>[diuxX])|(?P<text>c|s(?=[^0-9A-Za-z\x80-\xff]|$))"
+    rb"|p(?:(?P<space>[ku])s(?=[^0-9A-Za-z\x80-\xff]|$)|(?P<symbol>[KxsSB])|(?P<ip>[Ii][46])(?P<more>[0-9A-Za-z]*)"
     rb"|(?P<plain>(?=[^0-9A-Za-z]|$)))))"
 )
-_PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\v\f\r")
+_PRINTABLE = frozenset((*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\v\f\r"))
 
 
 class _Refused(Exception):
@@ -141,12 +141,13 @@ def _show(context: Context, match: re.Match[bytes], value: int) -> bytes:
     if match["text"] == b"c":
         return bytes([value & 0xFF])
     if match["text"] == b"s" or match["space"]:
-        return read_string_anywhere(context, value, _LONGEST - 1) or b""
+        reader = read_user if match["space"] == b"u" else read_anywhere
+        return read_string_anywhere(context, value, _LONGEST - 1, reader) or b""
     if match["ip"]:
         return _address(context, match["ip"], value)
     if match["symbol"] in (b"s", b"S", b"B"):
         return context.host.symbol(value).encode()
-    return b"%016x" % value
+    return (b"%x" if match["width"] else b"%016x") % value
 
 
 def _number(match: re.Match[bytes], value: int) -> bytes:

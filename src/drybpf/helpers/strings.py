@@ -39,6 +39,7 @@ def _number(
     """What was consumed or a negative error, the value, and whether a minus stood before it."""
     context.memory.check(result, 8, write=True)
     text = context.read(address, length)
+    context.memory.store(result, 8, 0)
     if not text or flags not in (0, 8, 10, 16):
         return -EINVAL, 0, False
     digits = text.lstrip(_SPACE)

@@ -85,24 +85,23 @@ def timer_cancel(context: Context, address: int, *_: int) -> int:
 
 
 def fire(space: Space, host: Host, run: Callable[[State], object]) -> Iterator[State]:
-    """Run the callbacks that are due by the host's clock, the earliest first.
+    """Run the callbacks that are due by the host's clock, the earliest first, each once.
 
     Gives the state of each run when it has ended.  `run` is the engine.
     """
     now = host.clock()
-    while True:
-        due = [
-            (timer.expires, address)
-            for address, timer in cast("dict[int, Timer]", space.timers).items()
-            if timer.expires is not None and timer.expires <= now
-        ]
-        if not due:
-            return
-        _, address = min(due)
+    due = sorted(
+        (timer.expires, address)
+        for address, timer in cast("dict[int, Timer]", space.timers).items()
+        if timer.expires is not None and timer.expires <= now
+    )
+    for expires, address in due:
+        timer = cast("Timer | None", space.timers.get(address))
+        if timer is None or timer.expires != expires:
+            continue  # another callback has changed it
         state = _begin(space, host, address)
         if state is None:
             continue
-        timer = cast("Timer", space.timers[address])
         timer.firing = True
         try:
             run(state)

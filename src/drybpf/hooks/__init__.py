@@ -3,9 +3,10 @@
 from drybpf.hooks.base import Hook
 from drybpf.hooks.context import ContextHook
 from drybpf.hooks.raw import FixedMetadata, Metadata, NoData, Raw
-from drybpf.hooks.skb import SkbHook, TcAction
+from drybpf.hooks.skb import SkbHook
 from drybpf.hooks.table import HOOKS
-from drybpf.hooks.xdp import Xdp, XdpAction
+from drybpf.hooks.verdicts import TcAction, XdpAction
+from drybpf.hooks.xdp import Xdp
 
 __all__ = [
     "HOOKS",

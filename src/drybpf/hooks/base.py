@@ -31,7 +31,7 @@ class Hook(ABC):
     private_packet = False  # whether programs get a copy even of a writable buffer
 
     @abstractmethod
-    def enter(self, state: State, packet: Buffer, **fields: FieldValue) -> None:
+    def enter(self, state: State, packet: Buffer, /, **fields: FieldValue) -> None:
         """Map what the program is given and set its registers.
 
         `fields` are the hook's own, such as `ifindex`.  Raises `TypeError` for unknown ones.

@@ -29,11 +29,18 @@ class ContextHook(Hook):
     verdicts: type[IntEnum] | None = None
 
     def __init__(
-        self, name: str, program_type: str, layout: Layout, *, derived: bool = False
+        self,
+        name: str,
+        program_type: str,
+        layout: Layout,
+        *,
+        derived: bool = False,
+        fixed: bool = True,
     ) -> None:
         """Describe the hook of a program type.
 
-        `derived` says that the context depends on the bytes of the packet.
+        `derived` says that the context depends on the bytes of the packet, `fixed` that it always
+        has the layout's size.
         """
         self.name, self.program_type, self.layout = name, program_type, layout
         self._names = {name: name for name in layout} | dict(self.aliases)
@@ -43,8 +50,8 @@ class ContextHook(Hook):
             self.packet_address,
             "context",
             "zero",
-            context=layout.shape,
-            context_length=layout.size,
+            context=layout.shape if fixed else None,
+            context_length=layout.size if fixed else 0,
             context_writable=layout.writable,
             protected=layout.protected if layout.writable else (),
             private_packet=self.private_packet,
@@ -62,7 +69,7 @@ class ContextHook(Hook):
             if isinstance(field.source, str)
         )
 
-    def enter(self, state: State, packet: Buffer = b"", **fields: FieldValue) -> None:
+    def enter(self, state: State, packet: Buffer = b"", /, **fields: FieldValue) -> None:
         """Map the packet and the context."""
         region = self.map_packet(state, packet, self.packet_address)
         begin, end = region.start, region.start + region.length
@@ -70,9 +77,7 @@ class ContextHook(Hook):
         values = {"data": begin, "data_end": end, "data_meta": begin, "length": end - begin}
         for low, high, size, source in self._moving:
             context[low:high] = values[source].to_bytes(size, "little")
-        unknown = sorted(name for name in fields if name not in self._names)
-        if unknown:
-            raise TypeError(f"{self.name} has no {', '.join(unknown)}")
+        self.check_fields(fields)
         for name, value in fields.items():
             self._set(context, name, value)
         self.finish(state, context)
@@ -88,6 +93,12 @@ class ContextHook(Hook):
         )
         state.registers[1] = CONTEXT
         state.hook = self.hook_state(state)
+
+    def check_fields(self, fields: Mapping[str, FieldValue]) -> None:
+        """Raise `TypeError` for fields that the context does not have."""
+        unknown = sorted(name for name in fields if name not in self._names)
+        if unknown:
+            raise TypeError(f"{self.name} has no {', '.join(unknown)}")
 
     def finish(self, state: State, context: bytearray) -> None:
         """Complete a context, after the caller's fields have been set; nothing by default."""

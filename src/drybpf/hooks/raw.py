@@ -20,7 +20,7 @@ class NoData(Hook):
 
     name = "no data"
 
-    def enter(self, state: State, packet: Buffer = b"", **fields: FieldValue) -> None:
+    def enter(self, state: State, packet: Buffer = b"", /, **fields: FieldValue) -> None:
         """Give the program nothing.  Raises `ValueError` if there is a packet."""
         del state
         _refuse(fields)
@@ -34,7 +34,7 @@ class Raw(Hook):
     name = "raw"
     shape = Shape(PACKET, "packet", "packet")
 
-    def enter(self, state: State, packet: Buffer, **fields: FieldValue) -> None:
+    def enter(self, state: State, packet: Buffer, /, **fields: FieldValue) -> None:
         """Map the memory."""
         _refuse(fields)
         region = self.map_packet(state, packet)
@@ -47,7 +47,7 @@ class Metadata(Hook):
     name = "metadata"
     shape = Shape(PACKET, "context", "context")
 
-    def enter(self, state: State, packet: Buffer, **fields: FieldValue) -> None:
+    def enter(self, state: State, packet: Buffer, /, **fields: FieldValue) -> None:
         """Map the packet alone; the buffer is mapped by `enter_with`."""
         self.enter_with(state, packet, b"", **fields)
 
@@ -90,7 +90,7 @@ class FixedMetadata(Metadata):
         pointers = (self.data_offset, 8), (self.data_end_offset, 8)
         return Shape(PACKET, "context", "context", pointers=pointers)
 
-    def enter(self, state: State, packet: Buffer, **fields: FieldValue) -> None:
+    def enter(self, state: State, packet: Buffer, /, **fields: FieldValue) -> None:
         """Map the packet and a fresh buffer with its two pointers."""
         buffer = bytearray(max(self.data_offset, self.data_end_offset) + 8)
         length = memoryview(packet).nbytes

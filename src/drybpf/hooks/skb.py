@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING
 from drybpf.entry import FieldValue, Layout
 from drybpf.helpers.skb import ETHERNET, SkbState
 from drybpf.hooks.context import ContextHook
+from drybpf.hooks.packets import fill_socket
+from drybpf.hooks.verdicts import (
+    CgroupSkbAction,
+    FlowAction,
+    LwtAction,
+    SkAction,
+    SocketAction,
+    TcAction,
+)
 from drybpf.state import HookState, State
 
 if TYPE_CHECKING:
@@ -62,59 +71,27 @@ def sk_buff(writable: str) -> Layout:
     return Layout("__sk_buff", 192, "\n".join(lines))
 
 
-class TcAction(IntEnum):
-    """The verdicts of traffic control (`TC_ACT_*`); for tcx -1 is NEXT, 0 PASS, 2 DROP."""
-
-    UNSPEC = -1
-    OK = 0
-    RECLASSIFY = 1
-    SHOT = 2
-    PIPE = 3
-    STOLEN = 4
-    QUEUED = 5
-    REPEAT = 6
-    REDIRECT = 7
-    TRAP = 8
-
-
-class SocketAction(IntEnum):
-    """What a socket filter does with a packet: any r0 but 0 is how many bytes are kept."""
-
-    DROP = 0
-    KEEP = 1
-
-
-class CgroupSkbAction(IntEnum):
-    """The verdicts of a cgroup's packets; those with CN tell TCP of congestion, on egress."""
-
-    DROP = 0
-    ALLOW = 1
-    DROP_CN = 2
-    ALLOW_CN = 3
-
-
-class LwtAction(IntEnum):
-    """The verdicts of lightweight tunnels."""
-
-    OK = 0
-    DROP = 2
-    REDIRECT = 7
-    REROUTE = 128
-
-
-class SkAction(IntEnum):
-    """The verdicts about messages and streams of sockets (`enum sk_action`)."""
-
-    DROP = 0
-    PASS = 1
-
-
-class FlowAction(IntEnum):
-    """The verdicts of a flow dissector."""
-
-    OK = 0
-    DROP = 2
-    CONTINUE = 129
+FLOW_KEYS = Layout(
+    "bpf_flow_keys",
+    56,
+    """
+     0 2   nhoff
+     2 2   thoff
+     4 2   addr_proto
+     6 1   is_frag
+     7 1   is_first_frag
+     8 1   is_encap
+     9 1   ip_proto
+    10 2   n_proto    be16
+    12 2   sport      be16
+    14 2   dport      be16
+    16 4x4 source     be32
+    32 4x4 target     be32
+    48 4   flags
+    52 4   flow_label be32
+    """,
+)
+"""`struct bpf_flow_keys`; of IPv4 addresses, the second is `source[1]`."""
 
 
 class SkbHook(ContextHook):
@@ -146,6 +123,7 @@ class SkbHook(ContextHook):
         self,
         state: State,
         packet: Buffer = b"",
+        /,
         *,
         link_header: FieldValue = ETHERNET,
         **fields: FieldValue,
@@ -159,13 +137,18 @@ class SkbHook(ContextHook):
         view = memoryview(packet).cast("B")
         hook = SkbState(self.program_type, self.layout)
         protocol = ethernet_protocol(view) if link_header == ETHERNET else ip_protocol(view)
-        hook.link = link_header
+        hook.network = link_header
         if self._network_layer:
             hook.hidden, view = bytes(view[:link_header]), view[link_header:]
-            hook.link = 0
+            hook.network = 0
+        hook.received = state.host.tunnel
         state.hook = hook
         fields = {"protocol": protocol, "wire_len": len(view)} | fields
         super().enter(state, view, **fields)
+
+    def finish(self, state: State, context: bytearray) -> None:
+        """Describe the socket that the packet belongs to, where the host says one."""
+        fill_socket(self.layout, state, context)
 
     def hook_state(self, state: State) -> HookState:
         """The socket buffer, which `enter` has made."""
@@ -221,4 +204,40 @@ LWT_OUT = SkbHook("lwt_out", "lwt_out", _LWT, LwtAction, network_layer=True)
 LWT_XMIT = SkbHook("lwt_xmit", "lwt_xmit", _LWT, LwtAction, network_layer=True)
 LWT_SEG6LOCAL = SkbHook("lwt_seg6local", "lwt_seg6local", _LWT, LwtAction, network_layer=True)
 SK_SKB = SkbHook("sk_skb", "sk_skb", "tc_index priority", SkAction, network_layer=True)
-FLOW_DISSECTOR = SkbHook("flow_dissector", "flow_dissector", "", FlowAction)
+
+
+class FlowDissector(SkbHook):
+    """A program that finds the headers of a packet and tells them in `struct bpf_flow_keys`."""
+
+    def __init__(self) -> None:
+        """The hook of flow dissectors."""
+        super().__init__("flow_dissector", "flow_dissector", "", FlowAction)
+
+    def finish(self, state: State, context: bytearray) -> None:
+        """Map the keys and point at them."""
+        keys = bytearray(FLOW_KEYS.size)
+        for name, value in (("nhoff", ETHERNET), ("thoff", ETHERNET)):
+            field = FLOW_KEYS[name]
+            keys[field.offset : field.end] = field.pack(value)
+        kind = self.layout["protocol"]
+        protocol = FLOW_KEYS["n_proto"]
+        keys[protocol.offset : protocol.end] = context[kind.offset : kind.offset + 2]
+        address = state.memory.add(FLOW_KEYS.name, keys).start
+        field = self.layout["flow_keys"]
+        context[field.offset : field.end] = field.pack(address)
+
+    def fields(self, state: State) -> dict[str, int | tuple[int, ...]]:
+        """The context's fields, and the keys that the program has found."""
+        found = super().fields(state)
+        address = found["flow_keys"]
+        keys = state.memory.dynamic(address) if isinstance(address, int) else None
+        if keys is not None:
+            found |= {name: field.unpack(keys.data) for name, field in FLOW_KEYS.items()}
+        return found
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as what it is."""
+        return type(self), ()
+
+
+FLOW_DISSECTOR = FlowDissector()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from drybpf.hooks import skb
+from drybpf.hooks import contexts, packets, skb, sysctl
 from drybpf.hooks.base import Hook
 from drybpf.hooks.xdp import Xdp
 
@@ -20,6 +20,26 @@ _ALL: tuple[Hook, ...] = (
     skb.LWT_SEG6LOCAL,
     skb.SK_SKB,
     skb.FLOW_DISSECTOR,
+    packets.SkMsg(),
+    packets.CgroupSockopt(),
+    packets.SkReuseport(),
+    contexts.CGROUP_SOCK,
+    contexts.CGROUP_SOCK_ADDR,
+    contexts.CGROUP_DEVICE,
+    sysctl.CgroupSysctl(),
+    contexts.SOCK_OPS,
+    contexts.SK_LOOKUP,
+    contexts.KPROBE,
+    contexts.PERF_EVENT,
+    contexts.TRACEPOINT,
+    contexts.RAW_TRACEPOINT,
+    contexts.RAW_TRACEPOINT_WRITABLE,
+    contexts.TRACING,
+    contexts.LSM,
+    contexts.STRUCT_OPS,
+    contexts.SYSCALL,
+    contexts.LIRC_MODE2,
+    contexts.NETFILTER,
 )
 HOOKS = MappingProxyType({hook.program_type: hook for hook in _ALL})
 """The hook of each program type, by the kernel's name of it, such as `xdp` or `sched_cls`."""

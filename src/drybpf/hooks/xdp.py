@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from types import MappingProxyType
 
 from drybpf.entry import Layout
 from drybpf.hooks.context import ContextHook
+from drybpf.hooks.verdicts import XdpAction
 
 HEADROOM = 256  # bytes before the packet: the kernel's XDP_PACKET_HEADROOM
 FRAME_SIZE = 4096 - 320  # of the kernel's page for a packet, less its struct skb_shared_info
@@ -26,20 +26,11 @@ XDP_MD = Layout(
 """`struct xdp_md`; its pointers are guest addresses."""
 
 
-class XdpAction(IntEnum):
-    """The verdicts of an XDP program; the kernel takes any other value for ABORTED."""
-
-    ABORTED = 0
-    DROP = 1
-    PASS = 2
-    TX = 3
-    REDIRECT = 4
-
-
 class Xdp(ContextHook):
     """r1 is the address of a read-only `struct xdp_md`, whose pointers are guest addresses."""
 
     aliases = MappingProxyType({"ifindex": "ingress_ifindex", "rx_queue": "rx_queue_index"})
+    verdicts = XdpAction
     packet_size = FRAME_SIZE
     headroom = HEADROOM
 

@@ -4,5 +4,21 @@ from drybpf.host.card import Card
 from drybpf.host.clock import Clock
 from drybpf.host.host import Host
 from drybpf.host.memory import HostMemory
+from drybpf.host.network import Interface, Network, Route, TunnelInfo
+from drybpf.host.process import Cgroup, Process
+from drybpf.host.sockets import Socket, Sockets
 
-__all__ = ["Card", "Clock", "Host", "HostMemory"]
+__all__ = [
+    "Card",
+    "Cgroup",
+    "Clock",
+    "Host",
+    "HostMemory",
+    "Interface",
+    "Network",
+    "Process",
+    "Route",
+    "Socket",
+    "Sockets",
+    "TunnelInfo",
+]

@@ -9,6 +9,9 @@ from random import Random
 from drybpf.host.card import Card
 from drybpf.host.clock import Clock
 from drybpf.host.memory import HostMemory
+from drybpf.host.network import Interface, Network, TunnelInfo
+from drybpf.host.process import Process
+from drybpf.host.sockets import Socket, Sockets
 
 
 @dataclass
@@ -32,6 +35,28 @@ class Host:
     memory: HostMemory = field(default_factory=HostMemory)  # the kernel's and the process's
     symbols: dict[int, str] = field(default_factory=dict)  # the kernel's functions by address
     card: Card = field(default_factory=Card)
+    network: Network = field(default_factory=Network)
+    sockets: Sockets = field(default_factory=Sockets)
+    socket: Socket | None = None  # the one that packets and the current call belong to
+    tunnel: TunnelInfo | None = None  # that packets come through
+    process: Process = field(default_factory=Process)
+    netns_cookie: int = 1
+    counters: dict[int, int] = field(default_factory=dict)  # of perf events, by slot of their map
+    sysctls: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def interfaces(self) -> dict[int, Interface]:
+        """The interfaces by number; where there are none, every number is taken for one."""
+        return self.network.interfaces
+
+    def has_interface(self, ifindex: int) -> bool:
+        """Whether packets can be sent to an interface."""
+        return ifindex in self.interfaces or (not self.interfaces and ifindex > 0)
+
+    @property
+    def pid_tgid(self) -> int:
+        """The process's id in the upper half, its thread's in the lower."""
+        return self.pid << 32 | (self.process.tid or self.pid)
 
     def numa_node(self, cpu: int) -> int:
         """The memory node of a CPU."""

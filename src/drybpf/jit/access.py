@@ -40,7 +40,7 @@ def host_address(f: FunctionText, pc: int, at: Pointed, size: int, access: Acces
         return _in_frame(f, pc, at.offset, size)
     address = f.get(at.register)
     if at.offset:
-        address = f.value(f"add i64 {address}, {at.offset}")
+        address = f.plus(address, at.offset)
     if at.region == PACKET:
         return _in_packet(f, pc, address, size)
     if at.region == CONTEXT:
@@ -64,7 +64,10 @@ def _in_frame(f: FunctionText, pc: int, offset: int, size: int) -> Value:
 def _within(
     f: FunctionText, pc: int, address: Value, start: Value | int, limit: Value, host: Value
 ) -> Value:
-    offset = f.value(f"sub i64 {address}, {start}")
+    if isinstance(start, int):
+        offset = f.plus(address, -start)
+    else:
+        offset = f.value(f"sub i64 {address}, {start}")
     f.within(f.value(f"icmp ult i64 {offset}, {limit}"), pc)
     return f.value(f"getelementptr i8, ptr {host}, i64 {offset}")
 
@@ -92,7 +95,7 @@ def _in_packet(f: FunctionText, pc: int, address: Value, size: int) -> Value:
 def _limit(f: FunctionText, buffer: str, size: int) -> Value:
     """What an offset must be below for an access of a size: 0 where nothing fits."""
     if size in (1, 2, 4, 8):
-        return f"%{buffer}limit{size}"
+        return f.limit(buffer, size)
     fits = f.value(f"icmp uge i64 %{buffer}len, {size}")
     limit = f.value(f"sub i64 %{buffer}len, {size - 1}")
     return f.value(f"select i1 {fits}, i64 {limit}, i64 0")
@@ -104,7 +107,7 @@ def _in_compared_packet(f: FunctionText, pc: int, address: Value, size: int) -> 
     The check has the form of the program's own, `data + offset + size <= data_end`, so that LLVM
     sees that the one implies the other; the first comparison keeps the sum from wrapping.
     """
-    offset = f.value(f"sub i64 {address}, {f.options.packet_address}")
+    offset = f.plus(address, -f.options.packet_address)
     near = f.value(f"icmp ule i64 {offset}, {SLOT_SIZE}")
     end = f.value(f"add i64 {offset}, {size}")
     below = f.value(f"icmp ule i64 {end}, %plen")
@@ -126,14 +129,14 @@ def _in_moving_packet(f: FunctionText, pc: int, address: Value, size: int) -> Va
 def _in_moving_buffer(f: FunctionText, address: Value) -> Value:
     """The host address of a guest address in a packet's buffer, whose start is `%pkt`."""
     origin = f.options.packet_address - f.options.headroom
-    offset = f.value(f"sub i64 {address}, {origin}")
+    offset = f.plus(address, -origin)
     return f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
 
 
 def legacy_bounds(f: FunctionText, offset: Value, size: int) -> tuple[Value, Value]:
     """Whether a legacy packet load lies inside, and the host address of the packet's start."""
     if not f.options.moving:
-        return f.value(f"icmp ult i64 {offset}, %plimit{size}"), "%pkt"
+        return f.value(f"icmp ult i64 {offset}, {f.limit('p', size)}"), "%pkt"
     begin = packet_place(f, "data")
     length = f.value(f"sub i64 {packet_place(f, 'data_end')}, {begin}")
     end = f.value(f"add i64 {offset}, {size}")
@@ -183,7 +186,7 @@ def _in_store(
     if size > store.room or (access != "read" and not store.writable):
         f.leave_unless("false", pc, "readonly")
         return host
-    offset = f.value(f"sub i64 {address}, {store.start}")
+    offset = f.plus(address, -store.start)
     if store.mask == -1:
         inside = f.value(f"icmp ult i64 {offset}, {store.length - size + 1}")
     else:

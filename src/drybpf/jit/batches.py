@@ -5,10 +5,16 @@ The program is inlined into the loop, and what is the same for all packets stand
 
 from __future__ import annotations
 
-from drybpf.entry import Shape
 from drybpf.jit.entries import longest
 from drybpf.jit.function import PASSED
 from drybpf.jit.runtime import fill, runtime
+from drybpf.jit.setup import (
+    Setting,
+    context_fields,
+    own_packet,
+    place_of_epochs,
+    words_of_run,
+)
 
 _ENTRY = """declare void @packets(ptr)
 define ptr @batch(ptr %self, ptr %arg) {
@@ -75,7 +81,10 @@ entry:
   store i64 0, ptr %pe
   %pp = getelementptr i64, ptr %st, i64 {PACKET}
   %pl = getelementptr i64, ptr %st, i64 {PACKET_LENGTH}
-  {CONTEXT}
+  %pc = getelementptr i64, ptr %st, i64 {CONTEXT}
+  %ctx = load ptr, ptr %pc
+  {EPOCHS}
+  {CONTEXT_ONCE}
   %begin = call i64 @offset(ptr %offsets, i64 %first, i1 %wide)
   br label %loop
 loop:
@@ -99,7 +108,8 @@ packet:
 good:
   %given = getelementptr i8, ptr %data, i64 %low
   {COPY}
-  {REGIONS}
+  {REGIONS_OF_PACKET}
+  {RUN_WORDS}
   {CONTEXT_OF_PACKET}
   %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
       i64 0, i64 %budget)
@@ -128,14 +138,15 @@ stop:
 }
 """
 
-_COPY = """%roomy = icmp ule i64 %plen, %room
+_COPY = """%needed = add i64 %plen, {HEADROOM}
+  %roomy = icmp ule i64 %needed, %room
   br i1 %roomy, label %copying, label %grow
 grow:
   store i64 {SMALL_SCRATCH}, ptr %pe
   br label %stop
 copying:
-  call void @llvm.memcpy.p0.p0.i64(ptr %scratch, ptr %given, i64 %plen, i1 false)
-  %pkt = getelementptr i8, ptr %scratch, i64 0"""
+  {OWN}
+  %pkt = getelementptr i8, ptr %own, i64 0"""
 
 
 # The first region of a batch's table is the packet at hand.
@@ -154,35 +165,26 @@ def way_in() -> str:
     return runtime() + fill(_ENTRY)
 
 
-def loop(shape: Shape, *, may_write: bool, lookups: bool) -> str:
+def loop(setting: Setting) -> str:
     """What a program's module has besides, to be run on batches."""
-    fixed, varying = _context(shape)
+    once, each = context_fields(setting.shape)
+    texts = {
+        "COPY": _COPY if setting.may_write else "%pkt = getelementptr i8, ptr %given, i64 0",
+        "OWN": own_packet(setting, "%scratch", "%given"),
+        "REGIONS_OF_PACKET": _REGIONS if setting.lookups else "",
+        "RUN_WORDS": words_of_run(setting),
+        "EPOCHS": place_of_epochs(setting),
+        "CONTEXT_ONCE": once,
+        "CONTEXT_OF_PACKET": each,
+    }
+    text = _LOOP
+    for name, value in texts.items():
+        text = text.replace("{" + name + "}", value)
+    shape = setting.shape
     values = {
         "PASSED": PASSED,
         "LONGEST": longest(shape),
         "CLEN": shape.context_length,
-        "COPY": _COPY if may_write else "%pkt = getelementptr i8, ptr %given, i64 0",
-        "REGIONS": _REGIONS if lookups else "",
-        "CONTEXT": fixed,
-        "CONTEXT_OF_PACKET": varying,
+        "HEADROOM": shape.headroom,
     }
-    text = _LOOP
-    for name in ("COPY", "REGIONS", "CONTEXT_OF_PACKET", "CONTEXT"):
-        text = text.replace("{" + name + "}", str(values.pop(name)))
     return fill(text, **values)
-
-
-def _context(shape: Shape) -> tuple[str, str]:
-    """Filling the context: once for all packets what no program can change, else for each."""
-    once = ["%ctx = getelementptr i64, ptr %st, i64 {CONTEXT_BYTES}"]
-    each: list[str] = []
-    for index, (offset, size, value) in enumerate(shape.context or ()):
-        lines = [f"%cp{index} = getelementptr i8, ptr %ctx, i64 {offset}"]
-        stored = str(shape.packet_address if value in ("data", "data_meta") else value)
-        if value == "data_end":
-            lines.append(f"%ce{index} = add i64 %plen, {shape.packet_address}")
-            lines.append(f"%cn{index} = trunc i64 %ce{index} to i{8 * size}" if size < 8 else "")
-            stored = f"%cn{index}" if size < 8 else f"%ce{index}"
-        lines.append(f"store i{8 * size} {stored}, ptr %cp{index}")
-        (each if value == "data_end" or shape.context_writable else once).extend(lines)
-    return "\n  ".join(once), "\n  ".join(each)

@@ -30,11 +30,11 @@ def bounds(f: FunctionText, region: int) -> Bounds | None:
     """The bounds of a region that accesses are guessed to lie in, as they are at this place."""
     if region == PACKET:
         if not f.options.moving:
-            return Bounds(f.options.packet_address, "%plimit1")
+            return Bounds(f.options.packet_address, f.limit("p", 1))
         low, high = f.value("load i64, ptr %p.low"), f.value("load i64, ptr %p.high")
         return Bounds(low, f.value(f"sub i64 {high}, {low}"))
     if region == CONTEXT:
-        return Bounds(CONTEXT, f.options.context_length or "%climit1")
+        return Bounds(CONTEXT, f.options.context_length or f.limit("c", 1))
     if region == STACK:
         return Bounds("%low", FRAME_SIZE)
     store = f.options.around.store_at(region)

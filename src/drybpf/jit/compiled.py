@@ -30,8 +30,9 @@ from drybpf.jit.helpers import LOWERINGS
 from drybpf.jit.ledger import Ledger
 from drybpf.jit.module import Choices, Module, emit_module
 from drybpf.jit.plan import TAIL_CALL
-from drybpf.jit.surroundings import Surroundings, surroundings
-from drybpf.jit.tails import tails_of
+from drybpf.jit.setup import Setting
+from drybpf.jit.surroundings import Surroundings, host_table, surroundings
+from drybpf.jit.tails import Tails, tails_of
 from drybpf.native import builtin as builtins
 from drybpf.native import cache, target
 from drybpf.native.builtin import METH_O, builtin
@@ -91,13 +92,8 @@ class Variant:
         if choices.batch:
             front, exports, plain = _batch_entry(), ["batch"], True
         else:
-            front = _entry_points(shape, code.may_write, self.module.lookups)
-            plain = (
-                shape.plain
-                and not choices.moving
-                and not choices.around.stores
-                and not choices.numbered
-            )
+            setting = choices.setting(code, shape, lookups=self.module.lookups)
+            front, plain = _entry_points(setting), shape.plain and not choices.tail
             exports = ["run", "repeat", "enter", *(["call", "vectorcall"] if plain else [])]
         self.env = (ctypes.c_uint64 * layout.ENV_WORDS)()
         imports = {"env": ctypes.addressof(self.env)}
@@ -168,16 +164,14 @@ def _ledger(
     return fresh
 
 
-_fronts: dict[tuple[object, ...], bytes] = {}
+_fronts: dict[object, bytes] = {}
 
 
-def _entry_points(shape: Shape, may_write: bool, lookups: bool) -> bytes:
-    """The object with the entry points for programs of one shape: compiled once, then cached."""
-    key = (shape, may_write, lookups)
-    if key not in _fronts:
-        ir = entries(shape, may_write=may_write, lookups=lookups)
-        _fronts[key] = _compiled_once(ir)
-    return _fronts[key]
+def _entry_points(setting: Setting) -> bytes:
+    """The object with the entry points for programs of one setting: compiled once, then cached."""
+    if setting not in _fronts:
+        _fronts[setting] = _compiled_once(entries(setting))
+    return _fronts[setting]
 
 
 def _batch_entry() -> bytes:
@@ -203,7 +197,7 @@ def _compiled_once(ir: str) -> bytes:
 def prepare(shape: Shape, *, may_write: bool) -> None:
     """Load LLVM and make the entry points: what is paid once, before the first program."""
     for lookups in (False, True):
-        _entry_points(shape, may_write, lookups)
+        _entry_points(Setting(shape, may_write, lookups))
 
 
 def _key(code: Code, options: object) -> bytes:
@@ -250,6 +244,11 @@ class Jit:
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
         self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
+
+    @property
+    def choices(self) -> Choices:
+        """What the program is compiled for at present."""
+        return self._choices
 
     def _around(self) -> Surroundings:
         named = {i.imm64 for i in self.code.slots if i and i.second is not None and not i.src}
@@ -333,6 +332,8 @@ class Jit:
         if variant is None:
             choices = replace(self._choices, lookups=self._lookups, batch=True, covering=covering)
             variant = self._batch[covering] = Variant(self.code, self.shape, choices, self.ledgers)
+            if variant.numbered:
+                variant.env[layout.ENV_CODE] = self.space.number(self.code)
             self.stats.compiles += 1
             self.stats.cached += variant.cached
         _count_for_meters(variant)
@@ -403,6 +404,7 @@ class Jit:
         fresh: Callable[[object], State],
         helpers: HelperTable,
         outdated: Callable[[], None],
+        cpu: int,
     ) -> tuple[Callable[..., int], Variant] | None:
         """A built-in function from packet to r0, or None where the program needs more.
 
@@ -426,8 +428,27 @@ class Jit:
                     outdated()
 
         variant = self.variant()
-        table = helper_table([helpers.get(n) for n in variant.module.helpers], [])
-        return variant.bind(name, given, fallback, table), variant
+        stores = host_table(self.space)
+        env = variant.env
+        env[layout.ENV_STORES] = ctypes.addressof(stores)
+        env[layout.ENV_PROGRAMS] = self._tails().address
+        env[layout.ENV_EPOCH] = self.space.epoch_address
+        env[layout.ENV_CPU] = cpu
+        table, kept = self._native_helpers(variant, helpers)
+        return variant.bind(name, given, fallback, (table, (kept, stores))), variant
+
+    def _tails(self) -> Tails:
+        return tails_of(self.space, counting=False, covering=meter.is_active())
+
+    def _native_helpers(
+        self, variant: Variant, helpers: HelperTable
+    ) -> tuple[ctypes.Array[ctypes.c_uint64], object]:
+        """The table of helpers where Python cannot be asked: a call of one in Python leaves."""
+        found = (
+            None if number is None else helpers.get(number)
+            for number in variant.helper_numbers(self.space)
+        )
+        return helper_table([h if isinstance(h, NativeHelper) else None for h in found], [])
 
     def batch(
         self,
@@ -436,6 +457,7 @@ class Jit:
         budget: int,
         fresh: Callable[[object], State],
         helpers: HelperTable,
+        cpu: int,
         *,
         record: bool,
     ) -> None:
@@ -443,14 +465,18 @@ class Jit:
 
         The caller has made sure, by `is_plain`, that compiled code can do it.
         """
-        numbers = self._batch_variant().module.helpers
-        table = helper_table([helpers.get(number) for number in numbers], [])
+        table = self._native_helpers(self._batch_variant(), helpers)
         exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
-        exchange.words[layout.HELPERS] = ctypes.addressof(table[0])
+        stores, words = host_table(self.space), exchange.words
+        words[layout.HELPERS] = ctypes.addressof(table[0])
+        words[layout.STORES], words[layout.CPU] = ctypes.addressof(stores), cpu
+        words[layout.PROGRAMS] = self._tails().address
         index = 0
         while index < len(packets):
             variant = self._batch_variant()
-            exchange.words[layout.RELEASE] = int(variant.ledger is None)  # one counts at a time
+            alone = variant.ledger is None and not self._choices.numbered
+            words[layout.RELEASE] = int(alone and self._choices.around.is_free_of_structure)
+            variant.env[layout.ENV_EPOCH] = self.space.epoch_address
             index = exchange.go(variant.run, index)
             if exchange.left:
                 state = fresh(packets[index])
@@ -470,10 +496,8 @@ class Jit:
     def is_plain(self, helpers: HelperTable) -> bool:
         """Whether a packet is all that compiled code needs: no helper in Python, no context."""
         self.use(helpers)
-        variant = self.variant()
-        return variant.plain and all(
-            number in self._choices.natives for number in variant.module.helpers
-        )
+        variant, natives = self.variant(), self._choices.natives
+        return variant.plain and all(number in natives for number in variant.module.helpers)
 
 
 def _countable(kernel: Mapping[int, str], start: int | None) -> Mapping[int, str]:

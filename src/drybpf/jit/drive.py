@@ -7,6 +7,7 @@ not compiled, a helper's result that only the interpreter can take, a failed che
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drybpf import interpreter
@@ -35,11 +36,23 @@ def run(engine: Jit, state: State, *, counting: bool = False) -> int:
     return _drive(engine, state, None, counting=counting)
 
 
-def _drive(engine: Jit, state: State, start: int | None, *, counting: bool) -> int:
+@dataclass(frozen=True)
+class _Place:
+    """Where compiled code goes on: in which program, and from which slot or from its beginning."""
+
+    engine: Jit
+    start: int | None
+    tail: bool = False
+
+
+def _drive(
+    engine: Jit, state: State, start: int | None, *, counting: bool, tail: bool = False
+) -> int:
     """Run slice after slice, and program after program, in compiled code as long as it can."""
-    tail = False
-    while True:
-        variant = engine.variant(counting=counting, start=start, tail=tail)
+    place: _Place | None = _Place(engine, start, tail)
+    while place is not None:
+        engine = place.engine
+        variant = engine.variant(counting=counting, start=place.start, tail=place.tail)
         exchange = Exchange(state, variant.helper_numbers(engine.space), moving=variant.moving)
         covering = variant.ledger is not None
         tails = tails_of(engine.space, counting=counting, covering=covering)
@@ -49,24 +62,39 @@ def _drive(engine: Jit, state: State, start: int | None, *, counting: bool) -> i
                 state.pc = FINISHED
                 return state.registers[0]
             state.leave()
+            place = _place_of(engine, state)
         elif exchange.words[layout.REASON] == layout.PENDING_RESULT:
-            if any(frame.then for frame in state.frames):
-                return interpreter.run(state)  # in a callback
+            in_callback = any(frame.then for frame in state.frames)
+            place = None if in_callback else _place_of(engine, state)
         else:
-            engine = engine.engine_of(state.code) or engine
-            if engine.makes_tail_call(state.pc):
-                engine.stats.left(state.pc, "tail call")
-                interpreter.step(state)
-            elif not _slice_ended(state, exchange.words[layout.FUEL]):
-                return resume(engine, state)
-        found, begun = engine.engine_of(state.code), state.code is not engine.code
-        if found is None or state.finished:
-            return interpreter.run(state)
-        engine, tail = found, begun and state.pc == 0
-        engine.use(state.helpers)
-        start = None if tail else state.pc
-        if engine.is_full:
-            return interpreter.run(state)
+            place = _behind_exit(engine, state, exchange.words[layout.FUEL])
+    return interpreter.run(state)
+
+
+def _behind_exit(engine: Jit, state: State, left: int) -> _Place | None:
+    """Where compiled code goes on that left by itself, with an amount of fuel of its own.
+
+    None says that the interpreter must; a guess that failed is remembered.
+    """
+    engine = engine.engine_of(state.code) or engine
+    if engine.makes_tail_call(state.pc):
+        engine.stats.left(state.pc, "tail call")
+        interpreter.step(state)
+    elif not _slice_ended(state, left):
+        resume(engine, state)
+        return None
+    return _place_of(engine, state)
+
+
+def _place_of(engine: Jit, state: State) -> _Place | None:
+    """Where a state goes on in compiled code; None where it cannot."""
+    found = engine.engine_of(state.code)
+    if found is None or state.finished or found.is_full:
+        return None
+    found.use(state.helpers)
+    if state.code is not engine.code and state.pc == 0:
+        return _Place(found, None, tail=True)
+    return _Place(found, state.pc)
 
 
 def _go(engine: Jit, variant: Variant, state: State, exchange: Exchange) -> bool:
@@ -85,6 +113,7 @@ def _go(engine: Jit, variant: Variant, state: State, exchange: Exchange) -> bool
     state.instructions += words[layout.COUNT]
     state.tail_calls = words[layout.TAIL_CALLS]
     if words[layout.PC] == FINISHED & M64:
+        exchange.take_packet()
         return True
     exchange.take_back()
     tell_ledgers(engine, variant, state, exchange.outer, begun=words[layout.REASON] != layout.CHECK)
@@ -195,6 +224,7 @@ def resume(engine: Jit, state: State) -> int:
 
 def finish(engine: Jit, state: State, left: int) -> int:
     """Finish a run that compiled code left with an amount of fuel of its own."""
-    if _slice_ended(state, left):
-        return _drive(engine, state, state.pc, counting=False)
-    return resume(engine, state)
+    place = _behind_exit(engine, state, left)
+    if place is None:
+        return interpreter.run(state)
+    return _drive(place.engine, state, place.start, counting=False, tail=place.tail)

@@ -9,7 +9,16 @@ from __future__ import annotations
 from drybpf.entry import Shape
 from drybpf.jit.function import PASSED
 from drybpf.jit.runtime import fill, runtime
-from drybpf.memory import CONTEXT, FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
+from drybpf.jit.setup import (
+    Setting,
+    context_fields,
+    own_packet,
+    place_of_epochs,
+    regions,
+    words_of_run,
+    words_of_space,
+)
+from drybpf.memory import FRAME_STRIDE, MAX_FRAMES, SLOT_SIZE
 
 _RUN = """
 define ptr @run(ptr %self, ptr %arg) {
@@ -97,6 +106,7 @@ define ptr @call(ptr %self, ptr %arg) {
   %stk = alloca [{STACK_BYTES} x i8], align 16
   {SCRATCH_ALLOCA}
   %regions = alloca [12 x i64], align 16
+  %ctx = alloca [{CONTEXT_ROOM} x i8], align 16
   %rc = call i32 @PyObject_GetBuffer(ptr %arg, ptr %buffer, i32 0)
   %bad = icmp ne i32 %rc, 0
   br i1 %bad, label %refused, label %open, !prof !1
@@ -127,6 +137,12 @@ ready:
   %env2 = load i64, ptr %penv2
   %p7 = getelementptr i64, ptr %st, i64 {HELPERS}
   store i64 %env2, ptr %p7
+  %p8 = getelementptr i64, ptr %st, i64 {CONTEXT}
+  store ptr %ctx, ptr %p8
+  {SPACE_WORDS}
+  {EPOCHS}
+  {RUN_WORDS}
+  {CONTEXT_ONCE}
   {CONTEXT_SETUP}
   {REGION_SETUP}
   %pair = call {i64, i64} @enter(ptr %pkt, i64 %plen, ptr %ctx, i64 {CLEN}, ptr %stk, ptr %st,
@@ -202,43 +218,57 @@ _COPY = """%pw = getelementptr i8, ptr %buffer, i64 32
   %copied = or i1 %readonly, {PRIVATE}
   br i1 %copied, label %copy, label %ready
 copy:
-  %big = icmp ugt i64 %plen, {SCRATCH_BYTES}
+  %big = icmp ugt i64 %plen, {ROOM_FOR_PACKET}
   br i1 %big, label %allocate, label %fill
 allocate:
-  %heap = call ptr @PyMem_Malloc(i64 %plen)
+  %room = add i64 %plen, {HEADROOM}
+  %heap = call ptr @PyMem_Malloc(i64 %room)
   %failed = icmp eq ptr %heap, null
   br i1 %failed, label %strange, label %fill
 fill:
-  %own = phi ptr [%scratch, %copy], [%heap, %allocate]
+  %buffer0 = phi ptr [%scratch, %copy], [%heap, %allocate]
   %owned = phi ptr [null, %copy], [%heap, %allocate]
-  call void @llvm.memcpy.p0.p0.i64(ptr %own, ptr %given, i64 %plen, i1 false)
+  {OWN}
   br label %ready"""
-SCRATCH_BYTES = 2048
 
 
-def entries(shape: Shape, *, may_write: bool, lookups: bool) -> str:
-    """The module of the entry points for programs on a hook of the given shape."""
+def entries(setting: Setting) -> str:
+    """The module of the entry points for programs of one setting."""
+    shape = setting.shape
+    once, each = context_fields(shape)
+    scratch = max(2048, shape.buffer_size)
+    texts = {
+        "SPACE_WORDS": words_of_space(setting),
+        "EPOCHS": place_of_epochs(setting),
+        "RUN_WORDS": words_of_run(setting),
+        "CONTEXT_ONCE": once,
+        "CONTEXT_SETUP": each,
+        "REGION_SETUP": regions(setting, "%regions") if setting.lookups else "",
+        **_copying(setting.may_write),
+    }
     values: dict[str, object] = {
         "PASSED": PASSED,
         "LONGEST": longest(shape),
         "STACK_BYTES": MAX_FRAMES * FRAME_STRIDE,
         "CLEN": shape.context_length,
-        "CONTEXT_SETUP": _context_setup(shape),
-        "REGION_SETUP": _region_setup(shape, "%regions") if lookups else "",
-        "SCRATCH_BYTES": SCRATCH_BYTES,
+        "CONTEXT_ROOM": shape.context_length or 8,
+        "SCRATCH_BYTES": scratch,
+        "ROOM_FOR_PACKET": scratch - shape.headroom,
+        "HEADROOM": shape.headroom,
         "PRIVATE": "true" if shape.private_packet else "false",
-        **_copying(may_write),
+        "OWN": own_packet(setting, "%buffer0", "%given"),
     }
     text = (
         runtime()
         + "declare {i64, i64} @enter(ptr, i64, ptr, i64, ptr, ptr, i64, i64)"
+        + "\ndeclare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
         + _RUN
         + _REPEAT
     )
     if shape.plain:
         text += _CALL
-    for name in ("CONTEXT_SETUP", "REGION_SETUP", "COPY"):
-        text = text.replace("{" + name + "}", str(values[name]))
+    for name, value in texts.items():
+        text = text.replace("{" + name + "}", value)
     return fill(text, **values)
 
 
@@ -257,44 +287,9 @@ def _copying(may_write: bool) -> dict[str, str]:
             "FREE": "",
         }
     return {
-        "SCRATCH_ALLOCA": "%scratch = alloca [{SCRATCH_BYTES} x i8], align 16".replace(
-            "{SCRATCH_BYTES}", str(SCRATCH_BYTES)
-        ),
+        "SCRATCH_ALLOCA": "%scratch = alloca [{SCRATCH_BYTES} x i8], align 16",
         "COPY": _COPY,
         "PACKETS": "[%given, %fits], [%own, %fill]",
         "KEPT": "%kept = phi ptr [null, %fits], [%owned, %fill]",
         "FREE": "call void @PyMem_Free(ptr %kept)",
     }
-
-
-def _context_setup(shape: Shape) -> str:
-    lines = ["%ctx = getelementptr i64, ptr %st, i64 {CONTEXT_BYTES}"]
-    for index, (offset, size, value) in enumerate(shape.context or ()):
-        bits = 8 * size
-        if value == "data_end":
-            lines.append(f"%ce{index} = add i64 %plen, {shape.packet_address}")
-            stored = f"%ce{index}"
-            if bits == 32:
-                lines.append(f"%cn{index} = trunc i64 {stored} to i32")
-                stored = f"%cn{index}"
-        else:
-            stored = str(shape.packet_address if value in ("data", "data_meta") else value)
-        lines.append(f"%cp{index} = getelementptr i8, ptr %ctx, i64 {offset}")
-        lines.append(f"store i{bits} {stored}, ptr %cp{index}")
-    return "\n  ".join(lines)
-
-
-def _region_setup(shape: Shape, table: str) -> str:
-    words = [shape.packet_address, "%plen", "%pkt", 1, -1, "%plen"]
-    writable = int(shape.context_writable and not shape.protected)
-    words += [CONTEXT, shape.context_length, "%ctx", writable, -1, shape.context_length]
-    lines = []
-    for index, word in enumerate(words):
-        kind = "ptr" if word in ("%pkt", "%ctx") else "i64"
-        lines.append(f"%rg{index} = getelementptr i64, ptr {table}, i64 {index}")
-        lines.append(f"store {kind} {word}, ptr %rg{index}")
-    lines.append("%rgt = getelementptr i64, ptr %st, i64 {REGIONS}")
-    lines.append(f"store ptr {table}, ptr %rgt")
-    lines.append("%rgn = getelementptr i64, ptr %st, i64 {REGION_COUNT}")
-    lines.append(f"store i64 {2 if shape.context_length else 1}, ptr %rgn")
-    return "\n  ".join(lines)

@@ -10,7 +10,16 @@ from drybpf.entry import Shape
 from drybpf.helpers.native import NativeHelper
 from drybpf.jit import layout
 from drybpf.jit.surroundings import host_table
-from drybpf.memory import CONTEXT, FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES, SLOT_BITS, STACK, Memory
+from drybpf.memory import (
+    CONTEXT,
+    FRAME_SIZE,
+    FRAME_STRIDE,
+    MAX_FRAMES,
+    PACKET,
+    SLOT_BITS,
+    STACK,
+    Memory,
+)
 from drybpf.native.buffer import host_address
 from drybpf.state import Context, Frame, State
 
@@ -117,7 +126,17 @@ class Exchange:
         """Put what compiled code left behind into the state."""
         words, state = self.words, self.state
         _take_place(words, state, self.outer)
+        self.take_packet()
         state.memory.show_frames(len(state.frames) + 1)
+
+    def take_packet(self) -> None:
+        """Move the packet to where compiled code has moved it."""
+        words, state = self.words, self.state
+        frame = state.memory.packet_frame
+        if self._moving and frame is not None:
+            place = words[layout.LOW], words[layout.BEGIN], words[layout.HIGH]
+            if place != (frame.start, *state.packet):
+                state.move_packet(*place)
 
     def pending(self) -> object:
         """The helper's result that compiled code could not take."""
@@ -178,11 +197,22 @@ def adopt(state: State, address: int, given: int) -> int:
         frame = ctypes.string_at(words[layout.STACK] + place, FRAME_SIZE)
         state.memory.stack[place : place + FRAME_SIZE] = frame
     state.memory.show_frames(len(state.frames) + 1)
-    begin, end = state.packet
-    for region in state.memory.regions():
-        if region.start == begin and region.writable:
-            region.data[:] = ctypes.string_at(words[layout.PACKET], end - begin)
+    _take_packet(state, words)
+    state.tail_calls = words[layout.TAIL_CALLS] if words[layout.CODE] else 0
     return words[layout.FUEL]
+
+
+def _take_packet(state: State, words: Words) -> None:
+    """Take context and packet as compiled code left them."""
+    context = state.memory.at(CONTEXT)
+    if context is not None and context.writable:
+        context.data[:] = ctypes.string_at(words[layout.CONTEXT], context.length)
+    frame, region = state.memory.packet_frame, state.memory.at(PACKET)
+    if frame is not None and words[layout.HIGH]:
+        frame.buffer[:] = ctypes.string_at(words[layout.PACKET], len(frame.buffer))
+        state.move_packet(words[layout.LOW], words[layout.BEGIN], words[layout.HIGH])
+    elif region is not None and region.writable:
+        region.data[:] = ctypes.string_at(words[layout.PACKET], region.length)
 
 
 class BatchExchange:
@@ -196,16 +226,17 @@ class BatchExchange:
         self.address = ctypes.addressof(self.words)
         self.given, self._packets = given, packets
         stack = (ctypes.c_char * (MAX_FRAMES * FRAME_STRIDE))()
-        context = shape.context_length
+        context, room = shape.context_length, (ctypes.c_char * (shape.context_length or 8))()
         # The packet's entry is kept up to date by compiled code.
         table = (ctypes.c_uint64 * (2 * layout.REGION_WORDS))()
-        inside = self.address + 8 * layout.CONTEXT_BYTES
+        inside = self.words[layout.CONTEXT] = ctypes.addressof(room)
         writable = int(shape.context_writable and not shape.protected)
         table[:] = [
             *(shape.packet_address, 0, 0, 1, M64, 0),
             *(CONTEXT, context, inside, writable, M64, context),
         ]
-        self._keep = verdicts, stack, table
+        self._keep = verdicts, stack, table, room
+        self._headroom = shape.headroom
         count = 2 if context else 1
         self.words[layout.STACK : layout.REGION_COUNT + 1] = [
             ctypes.addressof(stack),
@@ -220,7 +251,7 @@ class BatchExchange:
             verdicts.buffer_info()[0],
         ]
         self.words[layout.BUDGET], self.words[layout.RELEASE] = given, 1
-        self._make_room(2048)
+        self._make_room(max(2048, shape.buffer_size))
 
     def _make_room(self, size: int) -> None:
         """Provide memory for the private copy of a packet."""
@@ -235,7 +266,7 @@ class BatchExchange:
         run(self.address)
         index = self.words[layout.INDEX]
         if self.words[layout.REASON] == layout.SMALL_SCRATCH:
-            self._make_room(2 * len(self._packets[index]))
+            self._make_room(2 * (len(self._packets[index]) + self._headroom))
         return index
 
     @property

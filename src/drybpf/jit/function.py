@@ -119,8 +119,10 @@ class FunctionText(Text):
         self.counting = Counting(self, counters)
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
+        self.ways_out: dict[str, None] = {}  # the functions that hand the run over
         self.uses_lookup = False
         self.inlined: dict[Function[...], None] = {}  # restricted functions that it calls
+        self.limits: dict[tuple[str, int], None] = {}  # that are read
         self.stores: dict[int, Value] = {}  # entries of the table of stores that it reads
         self.cache: dict[int, Value] = {}  # registers by LLVM value, within a block
         self.dirty: set[int] = set()
@@ -196,7 +198,9 @@ class FunctionText(Text):
                 self._emit_block(first)
         for cold in self.exits:
             cold()
-        self.lines[prologue:prologue] = self._load_stores()
+        for function in self.ways_out:
+            self._emit_way_out(function)
+        self.lines[prologue:prologue] = [*self._load_limits(), *self._load_stores()]
         self.lines.append("}")
         return self.lines
 
@@ -224,6 +228,7 @@ class FunctionText(Text):
             self.line(f"%r{number} = alloca i64")
             self.line(f"store i64 {self._initial(number)}, ptr %r{number}")
         self.line("%fuel = alloca i64")
+        self.line("%out = alloca i64")
         self.line("store i64 %fuel0, ptr %fuel")
         outermost = isinstance(self.begin, tuple) and not self.options.tail
         depth = "0" if outermost else "%level"
@@ -239,7 +244,6 @@ class FunctionText(Text):
             self.line(f"%frame = alloca [{FRAME_SIZE} x i8], align 16")
         if self.start is None:
             self._zero_frame()
-        self._emit_limits()
         if self.options.numbered:
             place = self.value(f"getelementptr i64, ptr @env, i64 {layout.ENV_CODE}")
             self.line(f"%number = load i64, ptr {place}")
@@ -291,14 +295,24 @@ class FunctionText(Text):
             f"call void @llvm.memset.p0.i64(ptr align 8 %frame, i8 0, i64 {FRAME_SIZE}, i1 false)"
         )
 
-    def _emit_limits(self) -> None:
-        """What an offset must be below, for each size of access: 0 where nothing fits."""
-        for name in ("p", "c"):
-            self.line(f"%{name}limit1 = add i64 %{name}len, 0")
-            for size in (2, 4, 8):
-                fits = self.value(f"icmp uge i64 %{name}len, {size}")
-                limit = self.value(f"sub i64 %{name}len, {size - 1}")
-                self.line(f"%{name}limit{size} = select i1 {fits}, i64 {limit}, i64 0")
+    def limit(self, buffer: str, size: int) -> Value:
+        """What an offset must be below, for an access of 1, 2, 4 or 8 bytes: 0 if none fits.
+
+        `buffer` is "p" for the packet or "c" for the context.
+        """
+        self.limits[buffer, size] = None
+        return f"%{buffer}limit{size}" if size > 1 else f"%{buffer}len"
+
+    def _load_limits(self) -> list[str]:
+        """The prologue's lines for the limits that are read somewhere."""
+        lines = []
+        for buffer, size in self.limits:
+            if size > 1:
+                name, length = f"%{buffer}limit{size}", f"%{buffer}len"
+                lines.append(f"  {name}.f = icmp uge i64 {length}, {size}")
+                lines.append(f"  {name}.l = sub i64 {length}, {size - 1}")
+                lines.append(f"  {name} = select i1 {name}.f, i64 {name}.l, i64 0")
+        return lines
 
     def _emit_block(self, first: int) -> None:
         self.label(self.copies.label(first))
@@ -388,19 +402,27 @@ class FunctionText(Text):
         Where `pc` is a fuel point, what was charged there is given back.  `function` is `leave` or,
         for want of fuel, `spent`, which does the same: so they are told apart after optimisation.
         """
-        fuel = self.value("load i64, ptr %fuel")
         if refund:
-            fuel = self.value(f"add i64 {fuel}, {refund}")
-        registers = [
-            cache.get(number) or self.value(f"load i64, ptr %r{number}") for number in range(10)
-        ]
+            fuel = self.value("load i64, ptr %fuel")
+            self.line(f"store i64 {self.value(f'add i64 {fuel}, {refund}')}, ptr %fuel")
+        for number, value in cache.items():
+            self.line(f"store i64 {value}, ptr %r{number}")
+        if self.options.counting and uncounted:
+            self.line(f"call void @count(ptr %st, i64 {-uncounted})")
+        self.line(f"store i64 {pc}, ptr %out")
+        self.line(f"br label %out.{function}")
+        self.ways_out[function] = None
+
+    def _emit_way_out(self, function: str) -> None:
+        """What all that leave in one way have in common."""
+        self.label(f"out.{function}")
+        pc, fuel = self.value("load i64, ptr %out"), self.value("load i64, ptr %fuel")
+        registers = [self.value(f"load i64, ptr %r{number}") for number in range(10)]
         if not self.escapes:
             self.line(
                 f"call void @llvm.memcpy.p0.p0.i64(ptr align 8 %home, ptr align 8 %frame, "
                 f"i64 {FRAME_SIZE}, i1 false)"
             )
-        if self.options.counting and uncounted:
-            self.line(f"call void @count(ptr %st, i64 {-uncounted})")
         self.counting.write()
         values = ", ".join(f"i64 {value}" for value in (fuel, *registers, "%top"))
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
@@ -417,7 +439,8 @@ class FunctionText(Text):
     ) -> None:
         """Go on where a condition holds, else leave at `pc`."""
         inside, outside = f"ok{len(self.lines)}", f"{name}{len(self.lines)}"
-        cache, uncounted, refund = dict(self.cache), self.behind, self.refund
+        cache = {number: self.cache[number] for number in sorted(self.dirty)}
+        uncounted, refund = self.behind, self.refund
         self.line(f"br i1 {condition}, label %{inside}, label %{outside}{LIKELY}")
 
         def cold() -> None:

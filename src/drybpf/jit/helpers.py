@@ -38,7 +38,7 @@ def _map(f: FunctionText, pc: int, register: int = 1) -> MapShape:
     if shape is None:
         raise CompileError("a call is compiled only where its map is known")
     same = f.value(f"icmp eq i64 {f.get(register)}, {shape.handle}")
-    f.leave_unless(same, pc, "othermap")
+    f.leave_unless(same, pc, "othermap", "aside")
     return shape
 
 
@@ -148,7 +148,7 @@ def _tail_call(f: FunctionText, pc: int) -> Value:
     f.label(f"call{name}")
     place = f.value(f"getelementptr ptr, ptr {_pointer(f, layout.PROGRAMS)}, i64 {number}")
     function = f.value(f"load ptr, ptr {place}")
-    f.leave_unless(f.value(f"icmp ne ptr {function}, null"), pc, "uncompiled")
+    f.leave_unless(f.value(f"icmp ne ptr {function}, null"), pc, "uncompiled", "aside")
     f.line(f"store i64 {f.value(f'add i64 {count}, 1')}, ptr {calls}")
     f.uncount()
     f.counting.end(pc)

@@ -12,6 +12,8 @@ class Text:
         """Begin without lines."""
         self.lines: list[str] = []
         self._names = 0
+        self._narrow: dict[tuple[Value, int], Value] = {}  # what a wide value was made from
+        self._sums: dict[Value, tuple[Value, int]] = {}
 
     def line(self, text: str) -> None:
         """Add an instruction without a result."""
@@ -34,12 +36,30 @@ class Text:
             return value
         if not value.startswith("%"):
             return str(int(value) & (1 << bits) - 1)
-        return self.value(f"trunc i64 {value} to i{bits}")
+        known = self._narrow.get((value, bits))
+        return known or self.value(f"trunc i64 {value} to i{bits}")
 
     def zext(self, value: Value, bits: int) -> Value:
         """A value of `bits` as 64 bits, filled with zeros."""
-        return value if bits == 64 else self.value(f"zext i{bits} {value} to i64")
+        return value if bits == 64 else self._widened("zext", value, bits)
 
     def sext(self, value: Value, bits: int) -> Value:
         """A value of `bits` as 64 bits, filled with its sign."""
-        return value if bits == 64 else self.value(f"sext i{bits} {value} to i64")
+        return value if bits == 64 else self._widened("sext", value, bits)
+
+    def _widened(self, how: str, value: Value, bits: int) -> Value:
+        wide = self.value(f"{how} i{bits} {value} to i64")
+        self._narrow[wide, bits] = value
+        return wide
+
+    def plus(self, value: Value, number: int) -> Value:
+        """A 64-bit value plus a number, with the numbers of nested sums put together."""
+        value, before = self._sums.get(value, (value, 0))
+        total = (before + number + (1 << 63)) % (1 << 64) - (1 << 63)
+        if not value.startswith("%"):
+            return str(int(value) + total)
+        if not total:
+            return value
+        result = self.value(f"add i64 {value}, {total}")
+        self._sums[result] = value, total
+        return result

@@ -19,7 +19,6 @@ HELPERS = 23  # host address of pairs: helper, its context
 LAST_SHARED_HELPER = 1023  # by its number, where programs share the table; others leave
 PENDING = 24  # a helper's result that is not a plain number: an owned reference
 COUNT = 25  # instructions, in the counting variant
-CONTEXT_BYTES = 26  # a context of up to 48 bytes, built by compiled code
 FRAMES = 32  # a record a depth: return pc, r6 to r9, the number of the code
 FRAME_WORDS = 6
 BATCH = FRAMES + 8 * FRAME_WORDS  # what a batch adds, see below
@@ -54,5 +53,7 @@ SLICE = 1 << 24  # the fuel that compiled code is given at once; Python looks fo
 
 # Words of `@env`, which belongs to one compiled program: its fuel, what finishes a call that left,
 # its helpers, what takes calls of other forms, how many calls wait in this code for Python (it must
-# not be freed), and the number of its code.
-ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER, ENV_INSIDE, ENV_CODE, ENV_WORDS = range(7)
+# not be freed), the number of its code, the tables of stores and of compiled programs, the count of
+# the space's runs, and the CPU.
+ENV_FUEL, ENV_FALLBACK, ENV_HELPERS, ENV_OTHER, ENV_INSIDE, ENV_CODE = range(6)
+ENV_STORES, ENV_PROGRAMS, ENV_EPOCH, ENV_CPU, ENV_WORDS = range(6, 11)

@@ -34,7 +34,11 @@ def _plain(name: str) -> Callable[[Text, str, Value, Value], Value]:
 
 def _shift(name: str, bits: int) -> Callable[[Text, str, Value, Value], Value]:
     def compute(text: Text, kind: str, a: Value, b: Value) -> Value:
-        amount = text.value(f"and {kind} {b}, {bits - 1}")
+        amount = (
+            text.value(f"and {kind} {b}, {bits - 1}")
+            if b.startswith("%")
+            else str(int(b) & bits - 1)
+        )
         return text.value(f"{name} {kind} {a}, {amount}")
 
     return compute

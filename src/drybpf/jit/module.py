@@ -25,6 +25,7 @@ from drybpf.jit.provenance import (
     frame_entry,
 )
 from drybpf.jit.runtime import prelude
+from drybpf.jit.setup import Setting
 from drybpf.jit.surroundings import NOWHERE, Surroundings
 from drybpf.memory import CONTEXT, PACKET, SLOT_BITS
 from drybpf.native.restricted import Function, lower
@@ -80,6 +81,11 @@ class Choices:
     batch: bool = False
     covering: bool = False
 
+    def setting(self, code: Code, shape: Shape, *, lookups: bool) -> Setting:
+        """What the ways into such a module must know."""
+        spaced = bool(self.around.stores or self.around.maps)
+        return Setting(shape, code.may_write, lookups, spaced, self.moving, self.numbered)
+
 
 def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Module:
     """Emit the module of a verified program."""
@@ -122,7 +128,7 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
         used.update(function.inlined)
     inlined = lower(used, inline=True) if used else ""
     if choices.batch:
-        lines.append(batches.loop(shape, may_write=code.may_write, lookups=looks))
+        lines.append(batches.loop(choices.setting(code, shape, lookups=looks)))
     declared = DECLARATION if choices.covering else ""
     text = "\n".join([prelude(counting=choices.counting), declared, inlined, *lines])
     if counters is None:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from drybpf.code import Code
-from drybpf.entry import Shape
-from drybpf.isa.semantics import ATOMICS, COMPARE_EXCHANGE, LOADS, STORES
+from drybpf.helpers.table import ROWS
+from drybpf.isa.semantics import ATOMICS, COMPARE_EXCHANGE, LOADS, M32, STORES
 from drybpf.jit.module import emit_module
 from drybpf.native.emit import assembly, optimise
 
+if TYPE_CHECKING:
+    from drybpf.jit.compiled import Jit
+
+WITHOUT_POINTERS = frozenset(
+    number
+    for number, row in ROWS.items()
+    if row.name.startswith(("ktime_", "get_prandom", "get_smp", "get_numa", "get_current_p"))
+    or row.name in ("jiffies64", "tail_call", "redirect", "get_current_uid_gid")
+    or row.name.startswith("xdp_adjust_")
+)
+"""The kernel's helpers that get nothing, or nothing but the context and a map."""
 _LEAVE = re.compile(r"call void @leave\(ptr [^,]*, i64 ([^,]+),")
 _PHI = re.compile(r"^\s*(%\S+) = phi i64 (.*)$", re.MULTILINE)
 _CHOICE = re.compile(r"\[ (-?\d+|%\S+), ")
@@ -26,27 +38,31 @@ class Access:
     source: str
 
 
-def ir(code: Code, shape: Shape, *, optimised: bool = True) -> str:
+def ir(jit: Jit, *, optimised: bool = True) -> str:
     """The LLVM IR of a program, as it is emitted or after optimisation."""
-    text = emit_module(code, shape).ir
+    text = emit_module(jit.code, jit.shape, jit.choices).ir
     return optimise(text) if optimised else text
 
 
-def machine_code(code: Code, shape: Shape) -> str:
+def machine_code(jit: Jit) -> str:
     """The assembly of a program, for this host."""
-    return assembly(emit_module(code, shape).ir)
+    return assembly(ir(jit, optimised=False))
 
 
-def checks_left(code: Code, shape: Shape) -> tuple[Access, ...]:
+def checks_left(jit: Jit) -> tuple[Access, ...]:
     """The accesses that may leave for a fault; if there are none, the program is memory-safe.
 
     Each check's exit names its instruction, so what is left in the optimised code is what LLVM
-    could not prove.
+    could not prove.  A call of a helper in Python counts: it checks its pointers itself.
     """
     from drybpf.asm import format_instruction  # noqa: PLC0415 (only for people)
 
+    code = jit.code
+    module = emit_module(code, jit.shape, jit.choices)
+    asked = set(module.helpers) - set(jit.choices.natives)
+    places = {*_places(optimise(module.ir)), *_calls(code, asked)}
     accesses = []
-    for pc in sorted(set(_places(ir(code, shape)))):
+    for pc in sorted(places):
         instruction = code.slots[pc]
         semantics = instruction.row.semantics if instruction and instruction.row else ""
         if instruction is not None and semantics in _ACCESSES:
@@ -55,7 +71,17 @@ def checks_left(code: Code, shape: Shape) -> tuple[Access, ...]:
     return tuple(accesses)
 
 
-_ACCESSES = {*LOADS, *STORES, *ATOMICS, *COMPARE_EXCHANGE}
+def _calls(code: Code, numbers: set[int]) -> Iterator[int]:
+    """The calls of some helpers, where they get a pointer or may get one."""
+    for pc, instruction in enumerate(code.slots):
+        row = instruction.row if instruction else None
+        if instruction and row and row.semantics == "call_helper":
+            number = instruction.imm & M32
+            if number in numbers and number not in WITHOUT_POINTERS:
+                yield pc
+
+
+_ACCESSES = {*LOADS, *STORES, *ATOMICS, *COMPARE_EXCHANGE, "call_helper"}
 
 
 def _places(text: str) -> Iterator[int]:

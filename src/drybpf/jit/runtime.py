@@ -17,6 +17,7 @@ _WORDS = {
     "STACK_START": STACK,
     "SLOT_BITS": SLOT_BITS,
     "PACKET_START": PACKET,
+    "PACKET_SLOT": PACKET >> SLOT_BITS,
     "PACKET_BOUND": PACKET + SLOT_SIZE + 1,
 }
 
@@ -37,6 +38,7 @@ declare i64 @llvm.bswap.i64(i64)
 declare void @llvm.assume(i1)
 declare void @leave(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @spent(ptr, i64, i64, i64, {ELEVEN}) cold
+declare void @aside(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @wrong(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64, i64) cold
 @env = external global i64
@@ -93,6 +95,10 @@ define void @spent(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinli
   call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
   ret void
 }
+define void @aside(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinline cold {
+  call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
+  ret void
+}
 define void @wrong(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinline cold {
   call void @leave(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS})
   %pr = getelementptr i64, ptr %st, i64 {REASON}
@@ -141,13 +147,33 @@ frames:
   %sr = select i1 %c123, ptr %sh, ptr null
   ret ptr %sr
 table:
+  %ph = getelementptr i64, ptr %st, i64 {HIGH}
+  %high = load i64, ptr %ph
+  %moving = icmp ne i64 %high, 0
+  %inpacket = icmp eq i64 %slot, {PACKET_SLOT}
+  %moved = and i1 %moving, %inpacket
+  br i1 %moved, label %packet, label %list
+packet:
+  %pl = getelementptr i64, ptr %st, i64 {LOW}
+  %low = load i64, ptr %pl
+  %above = icmp uge i64 %address, %low
+  %pend = add i64 %address, %size
+  %below = icmp ule i64 %pend, %high
+  %between = and i1 %above, %below
+  %po = sub i64 %address, {PACKET_START}
+  %pp = getelementptr i64, ptr %st, i64 {PACKET}
+  %buffer = load ptr, ptr %pp
+  %phost = getelementptr i8, ptr %buffer, i64 %po
+  %pr = select i1 %between, ptr %phost, ptr null
+  ret ptr %pr
+list:
   %pt = getelementptr i64, ptr %st, i64 {REGIONS}
   %regions = load ptr, ptr %pt
   %pn = getelementptr i64, ptr %st, i64 {REGION_COUNT}
   %n = load i64, ptr %pn
   br label %next
 next:
-  %i = phi i64 [0, %table], [%i1, %miss]
+  %i = phi i64 [0, %list], [%i1, %miss]
   %more = icmp ult i64 %i, %n
   br i1 %more, label %try, label %none
 try:

@@ -76,6 +76,11 @@ class Surroundings:
                 return store
         return None
 
+    @property
+    def is_free_of_structure(self) -> bool:
+        """Whether no map has a structure that threads could break for each other."""
+        return all(each.type in (MapType.ARRAY, MapType.PERCPU_ARRAY) for each in self.maps)
+
     def map_of(self, handle: object) -> MapShape | None:
         """The map of a handle."""
         return next((each for each in self.maps if each.handle == handle), None)

@@ -10,8 +10,9 @@ import struct
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from drybpf.entry import Layout
+from drybpf.entry import PACKET_FIELDS, Layout
 from drybpf.errors import KernelError
+from drybpf.hooks.skb import ethernet_protocol
 from drybpf.kernel.programs import Outcome
 from drybpf.memory import CONTEXT
 from drybpf.state import State
@@ -29,16 +30,13 @@ class Input:
 
 
 class Entry(ABC):
-    """How programs of one type enter the kernel's test run."""
+    """How programs of one type enter the kernel's test run; `layout` is their context's."""
 
     program_type: int
 
     @abstractmethod
-    def input(self, state: State, plain: State) -> Input:
-        """The input for a state; `plain` is one entered without any fields.
-
-        Raises `KernelError` for what a test run has not.
-        """
+    def input(self, state: State, layout: Layout) -> Input:
+        """The input for a state.  Raises `KernelError` for what a test run has not."""
 
     def packet(self, outcome: Outcome) -> bytes:
         """The packet as the program left it."""
@@ -56,7 +54,7 @@ class XdpEntry(Entry):
     program_type = 6
     _fields = struct.Struct("<6I")  # data, data_end, data_meta, ingress_ifindex, rx queue, egress
 
-    def input(self, state: State, plain: State) -> Input:
+    def input(self, state: State, layout: Layout) -> Input:
         """Metadata and packet, with the lengths in the context's pointers."""
         values = self._fields.unpack(_context(state)[: self._fields.size])
         data, end, meta, device, queue, egress = values
@@ -64,8 +62,8 @@ class XdpEntry(Entry):
             raise KernelError("the kernel's test run of XDP has no egress_ifindex")
         _check_length(end - data)
         packet = state.memory.read(meta, end - meta)
-        if (device, queue) == self._fields.unpack(_context(plain)[: self._fields.size])[3:5]:
-            device = queue = 0  # the loopback device, as without a context
+        if device == layout["ingress_ifindex"].source and not queue:
+            device = 0  # the loopback device, as without a context
         context = self._fields.pack(data - meta, end - meta, 0, device, queue, 0)
         return Input(packet, context, self._fields.size)
 
@@ -77,67 +75,61 @@ class XdpEntry(Entry):
 class TcEntry(Entry):
     """tc: `struct __sk_buff`, of which a test run takes only some fields."""
 
-    # offset and end of the fields that may be given: mark; priority, ingress_ifindex, ifindex; cb;
-    # tstamp, wire_len, gso_segs; gso_size; hwtstamp
-    _allowed = ((8, 12), (32, 44), (48, 68), (152, 168), (176, 180), (184, 192))
-    # What the kernel finds out itself: data, data_end, data_meta
-    _found: tuple[tuple[int, int], ...] = ((76, 84), (140, 144))
-    _size = 192
+    _taken = frozenset(
+        {
+            *("mark", "priority", "ingress_ifindex", "ifindex", "cb", "tstamp"),
+            *("wire_len", "gso_segs", "gso_size", "hwtstamp"),
+        }
+    )
 
     def __init__(self, program_type: int = 3) -> None:
         """A classifier, or what has the same entry."""
         self.program_type = program_type
 
-    def input(self, state: State, plain: State) -> Input:
+    def input(self, state: State, layout: Layout) -> Input:
         """The packet with its Ethernet header, and the fields that are not as they would be."""
         begin, end = state.packet
         _check_length(end - begin)
-        return Input(state.memory.read(begin, end - begin), self.fields(state, plain), self._size)
+        packet = state.memory.read(begin, end - begin)
+        protocol = ethernet_protocol(memoryview(packet))
+        return Input(packet, self.fields(state, layout, protocol), layout.size)
 
     def context(self, outcome: Outcome, layout: Layout) -> dict[str, int | tuple[int, ...]]:
         """The fields that may be given come back."""
         return {
-            name: field.unpack(memoryview(outcome.context))
-            for name, field in layout.items()
-            if any(start <= field.offset and field.end <= stop for start, stop in self._allowed)
+            name: layout[name].unpack(memoryview(outcome.context)) for name in sorted(self._taken)
         }
 
-    def fields(self, state: State, plain: State) -> bytes:
-        """The context that says what the caller asked for."""
-        asked, usual = (
-            bytearray(_context(each)[: self._size].ljust(self._size, b"\0"))
-            for each in (state, plain)
-        )
-        for start, stop in self._found:
-            asked[start:stop] = usual[start:stop]
-        context = bytearray(self._size)
-        for start, stop in self._allowed:
-            if asked[start:stop] != usual[start:stop]:
-                context[start:stop] = asked[start:stop]
-            asked[start:stop] = usual[start:stop]
-        for offset in range(0, self._size, 4):
-            if asked[offset : offset + 4] != usual[offset : offset + 4]:
-                raise KernelError(
-                    f"the kernel's test run sets the field at offset {offset} of __sk_buff itself"
-                )
-        return bytes(context)
+    def fields(self, state: State, layout: Layout, protocol: int | tuple[int, ...]) -> bytes:
+        """The context that says what the caller asked for.
+
+        Raises `KernelError` for a field that the test run sets otherwise.
+        """
+        asked, told = _context(state), bytearray(layout.size)
+        found = {"wire_len": state.packet[1] - state.packet[0], "protocol": protocol}
+        for name, field in layout.items():
+            value, usual = field.unpack(memoryview(asked)), found.get(name, field.source)
+            if field.source in PACKET_FIELDS or value == usual or value == (usual,) * field.count:
+                continue
+            if name not in self._taken:
+                raise KernelError(f"the kernel's test run sets {name} itself, not to {value}")
+            told[field.offset : field.end] = asked[field.offset : field.end]
+        return bytes(told)
 
 
-class SocketEntry(TcEntry):
-    """Socket filters: a test run cuts off an Ethernet header, so one is put before the data."""
+class NetworkEntry(TcEntry):
+    """Programs that get no Ethernet header: a test run cuts one off, so one is put before the data.
 
-    def __init__(self) -> None:
-        """See `Entry`."""
-        super().__init__(1)
+    So it is with socket filters, too; what they see as frame is the test run's network layer.
+    """
 
-    _found = (*TcEntry._found, (16, 20))  # noqa: SLF001 (and the protocol: it is in the header)
-
-    def input(self, state: State, plain: State) -> Input:
+    def input(self, state: State, layout: Layout) -> Input:
         """An Ethernet header with the run's protocol, then what the program is to see."""
         begin, end = state.packet
-        header = bytes(12) + _context(state)[16:18]
+        protocol = layout["protocol"].unpack(memoryview(_context(state)))
+        header = bytes(12) + layout["protocol"].pack(protocol)[:2]
         data = header + state.memory.read(begin, end - begin)
-        return Input(data, self.fields(state, plain), self._size)
+        return Input(data, self.fields(state, layout, protocol), layout.size)
 
     def packet(self, outcome: Outcome) -> bytes:
         """What lies behind that header, which comes back as zeros."""
@@ -158,6 +150,11 @@ ENTRIES: dict[str, Entry] = {
     "xdp": XdpEntry(),
     "sched_cls": TcEntry(),
     "sched_act": TcEntry(4),
-    "socket_filter": SocketEntry(),
+    "socket_filter": NetworkEntry(1),
+    "cgroup_skb": NetworkEntry(8),
+    "lwt_in": NetworkEntry(10),
+    "lwt_out": NetworkEntry(11),
+    "lwt_xmit": NetworkEntry(12),
+    "lwt_seg6local": NetworkEntry(19),
 }
 """How programs enter, by the kernel's name of their type."""

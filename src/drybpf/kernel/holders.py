@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drybpf.errors import KernelError
+from drybpf.kernel.descriptor import Descriptor
 from drybpf.kernel.maps import KernelMap
 from drybpf.kernel.mirror import Mirror
 from drybpf.kernel.rings import PerfReader, RingReader
@@ -166,16 +167,17 @@ class Sockets(Things):
     def __init__(self, ours: Map, theirs: KernelMap, find: Find) -> None:
         """As above."""
         super().__init__(ours, theirs, find)
-        self._sockets: dict[Any, socket.socket] = {}
+        self._sockets: dict[str, Descriptor] = {}
 
     def _value(self, value: Any) -> bytes:  # noqa: ANN401 (a number)
         number = str(value)
         if number not in self._sockets:
             try:
-                self._sockets[number] = socket.socket(_AF_XDP, socket.SOCK_RAW)
+                made = socket.socket(_AF_XDP, socket.SOCK_RAW)
             except OSError as error:
                 raise KernelError(f"no AF_XDP socket: {error}", error.errno or 0) from error
-        return _FD.pack(self._sockets[number].fileno())
+            self._sockets[number] = Descriptor(made.detach())
+        return _FD.pack(self._sockets[number].fd)
 
     def close(self) -> None:
         """See `Mirror`."""

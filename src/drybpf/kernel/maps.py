@@ -121,8 +121,19 @@ class KernelMap(Descriptor):
             more = _found(Command.MAP_GET_NEXT_KEY, element)  # first: the key may be deleted now
             yield key
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values, in the kernel's order."""
+    def items(self, *, filled: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values, in the kernel's order; with `filled` only values that are not zero."""
+        for keys, values, count in self._blocks():
+            if filled and not values.strip(b"\0"):
+                continue  # at once: of large arrays most is zero
+            size, each = self.definition.key_size, self._value_room
+            for number in range(count):
+                value = values[each * number : each * (number + 1)]
+                if not filled or value.strip(b"\0"):
+                    yield keys[size * number : size * (number + 1)], value
+
+    def _blocks(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """Keys, their values and how many: many at once where this type of map can do that."""
         try:
             yield from self._batches()
         except KernelError as error:
@@ -131,10 +142,10 @@ class KernelMap(Descriptor):
             for key in self.keys():
                 value = self.lookup(key)
                 if value is not None:
-                    yield key, value
+                    yield key, value, 1
 
-    def _batches(self) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values by BPF_MAP_LOOKUP_BATCH.  It is refused at once, or not at all."""
+    def _batches(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """The blocks by BPF_MAP_LOOKUP_BATCH.  It is refused at once, or not at all."""
         size, each, count = self.definition.key_size, self._value_room, self._together
         after = syscall.room(max(8, size))
         keys, values = syscall.room(size * count), syscall.room(each * count)
@@ -150,11 +161,11 @@ class KernelMap(Descriptor):
                 count *= 2
                 keys, values = syscall.room(size * count), syscall.room(each * count)
                 continue
-            found = memoryview(values)[: each * batch.count].tobytes()
-            names = memoryview(keys)[: size * batch.count].tobytes()
-            for number in range(batch.count):
-                value = found[each * number : each * (number + 1)]
-                yield names[size * number : size * (number + 1)], value
+            yield (
+                memoryview(keys)[: size * batch.count].tobytes(),
+                memoryview(values)[: each * batch.count].tobytes(),
+                batch.count,
+            )
             before = syscall.copy_in(after)
             batch.in_batch = syscall.address(before)
 

@@ -6,12 +6,16 @@ such as what an LRU map used last, stays as it is.
 
 from __future__ import annotations
 
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
 from drybpf.kernel.btf import SPECIAL, special_members
 from drybpf.kernel.maps import PER_CPU, KernelMap, join_cpus, split_cpus
 from drybpf.maps import ArrayMap, Map
+
+_PAGE = 4096
+_INDEX = struct.Struct("<I")
 
 Contents = Mapping[bytes, tuple[bytes, ...]]  # of each key the value of each CPU, or the one value
 
@@ -36,10 +40,7 @@ class Mirror(ABC):
 
 
 class Keyed(Mirror):
-    """Maps with keys and values: arrays, hash maps, tries.
-
-    Locks, timers and the like in the values are each side's own.
-    """
+    """Maps with keys and values.  Locks, timers and the like in the values are each side's own."""
 
     def __init__(self, ours: Map, theirs: KernelMap) -> None:
         """As above."""
@@ -48,7 +49,6 @@ class Keyed(Mirror):
         self._size, self._zeros = definition.value_size, bytes(definition.value_size)
         self._per_cpu = definition.type in PER_CPU
         self._count = ours.cpus if self._per_cpu else 1  # of values for a key
-        self._array = isinstance(ours, ArrayMap)
         self._own = [
             slice(member.offset, member.offset + SPECIAL[member.name][0])
             for member in special_members(definition.value)
@@ -59,7 +59,7 @@ class Keyed(Mirror):
         """See `Mirror`."""
         now = self._ours()
         for key in self._known.keys() - now.keys():
-            self._forget(key)
+            self._forget_theirs(key)
         changed = ((key, value) for key, value in now.items() if self._known.get(key) != value)
         self.theirs.update_all((key, self._join(values)) for key, values in changed)
         self._known = now
@@ -67,50 +67,40 @@ class Keyed(Mirror):
     def pull(self) -> None:
         """See `Mirror`."""
         before, now = self._ours(), dict(self._theirs())
-        gone = before.keys() - now.keys()
+        for key in before.keys() - now.keys():
+            self._forget_ours(key)
         changed = {key: value for key, value in now.items() if before.get(key) != value}
-        if self._array:
-            changed |= dict.fromkeys(gone, (self._zeros,) * self._count)
-        else:
-            for key in gone:
-                self.ours.delete_element(key, self.ours.epoch)
-        self._put(changed)
+        self._put(self._with_own(changed) if self._own else changed)
         self._known = now
 
-    def _forget(self, key: bytes) -> None:
-        if self._array:
-            self.theirs.update(key, self._join((self._zeros,)))
-        else:
-            self.theirs.delete(key)
+    # Both sides, as far as a type of map has its own way.
+
+    def _raw(self) -> Contents:
+        contents = self.ours._contents()  # noqa: SLF001 (bytes, whatever the codecs are)
+        return {key: tuple(values) for key, values in contents}
+
+    def _put(self, changed: Contents) -> None:
+        self.ours._fill(  # noqa: SLF001 (as above)
+            [(key, list(values)) for key, values in changed.items()]
+        )
+
+    def _forget_ours(self, key: bytes) -> None:
+        self.ours.delete_element(key, self.ours.epoch)
+
+    def _forget_theirs(self, key: bytes) -> None:
+        self.theirs.delete(key)
+
+    def _theirs(self) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
+        for key, value in self.theirs.items():
+            yield key, self._split(value, key)
+
+    # Values
 
     def _ours(self) -> Contents:
-        """What is in ours; of arrays without the values that are zero."""
         found = self._raw()
         if self._own:
             found = {key: tuple(map(self._without_own, values)) for key, values in found.items()}
         return found
-
-    def _raw(self) -> Contents:
-        contents = self.ours._contents()  # noqa: SLF001 (bytes, whatever the codecs are)
-        if self._array:
-            return {key.to_bytes(4, "little"): tuple(values) for key, values in contents.items()}
-        return {key: tuple(values) for key, values in contents}
-
-    def _put(self, changed: Contents) -> None:
-        if self._own:
-            changed = self._with_own(changed)
-        values = {key: list(each) for key, each in changed.items()}
-        fill = self.ours._fill  # noqa: SLF001 (as above)
-        if self._array:
-            fill({int.from_bytes(key, "little"): value for key, value in values.items()})
-        else:
-            fill(list(values.items()))
-
-    def _theirs(self) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
-        for key, value in self.theirs.items():
-            values = self._split(value, key)
-            if not self._array or any(map(any, values)):
-                yield key, values
 
     def _join(self, values: tuple[bytes, ...]) -> bytes:
         return join_cpus(values, self._size) if self._per_cpu else values[0]
@@ -131,13 +121,53 @@ class Keyed(Mirror):
 
     def _with_own(self, changed: Contents) -> Contents:
         """New values with what our locks and timers hold."""
-        raw = self._raw()
+        raw, none = self._raw(), (self._zeros,) * self._count
 
         def kept(key: bytes, values: tuple[bytes, ...]) -> Iterator[bytes]:
-            for value, old in zip(values, raw.get(key, (self._zeros,) * self._count), strict=True):
+            for value, old in zip(values, raw.get(key, none), strict=True):
                 merged = bytearray(value)
                 for span in self._own:
                     merged[span] = old[span]
                 yield bytes(merged)
 
         return {key: tuple(kept(key, values)) for key, values in changed.items()}
+
+
+class Array(Keyed):
+    """Arrays: keys are indices, and contents are the values that are not zero."""
+
+    ours: ArrayMap
+
+    def _raw(self) -> Contents:
+        found = {}
+        for index in sorted(self._indices()):
+            values = tuple(self.ours._raw(index * self.ours.store.stride))  # noqa: SLF001 (bytes)
+            if any(map(any, values)):
+                found[_INDEX.pack(index)] = values
+        return found
+
+    def _indices(self) -> set[int]:
+        """The indices on pages that are not zero, of the many that there may be."""
+        store = self.ours.store
+        each, found = len(store.buffer) // self._count, set()
+        for begin in range(0, len(store.buffer), each):
+            for at in range(0, each, _PAGE):
+                end = min(at + _PAGE, each)
+                if store.buffer[begin + at : begin + end].tobytes().strip(b"\0"):
+                    found |= {*range(at // store.stride, (end - 1) // store.stride + 1)}
+        return found
+
+    def _put(self, changed: Contents) -> None:
+        for key, values in changed.items():
+            offset = _INDEX.unpack(key)[0] * self.ours.store.stride
+            self.ours._put(offset, list(values))  # noqa: SLF001 (bytes)
+
+    def _forget_ours(self, key: bytes) -> None:
+        self._put({key: (self._zeros,) * self._count})
+
+    def _forget_theirs(self, key: bytes) -> None:
+        self.theirs.update(key, self._join((self._zeros,)))
+
+    def _theirs(self) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
+        for key, value in self.theirs.items(filled=True):
+            yield key, self._split(value, key)

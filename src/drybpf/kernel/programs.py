@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 XDP_HAS_FRAGS = 1 << 5  # BPF_F_XDP_HAS_FRAGS: a program that takes packets of several pages
 _LOG_ROOM = 1 << 20  # bytes; the log is asked for only after a refusal
-_OUTGROWN = 1 << 12  # bytes that a packet may have gained
+_OUTGROWN = 1 << 14  # bytes that a packet may have gained: no skb gets longer than that
 
 
 @dataclass(frozen=True, slots=True)

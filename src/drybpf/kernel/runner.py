@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, MutableSequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, MutableSequence
+from contextlib import contextmanager
+from itertools import chain
 from time import perf_counter_ns
 
-from drybpf.errors import KernelError
+from drybpf.errors import ExecutionError, KernelError
 from drybpf.hooks import Hook
 from drybpf.kernel import cpus
 from drybpf.kernel.contexts import ENTRIES
@@ -14,8 +16,6 @@ from drybpf.kernel.programs import XDP_HAS_FRAGS, Outcome
 from drybpf.kernel.twin import Kind, Twin
 from drybpf.result import Result
 from drybpf.state import State
-
-Fresh = Callable[[bytes], State]
 
 
 class KernelRunner:
@@ -28,12 +28,11 @@ class KernelRunner:
     def __init__(
         self,
         hook: Hook,
-        fresh: Fresh,
         *,
         license: str = "GPL",  # noqa: A002 (what the section is called)
         frags: bool = False,
     ) -> None:
-        """Prepare for the programs of a hook; `fresh` gives a state on a packet, without fields.
+        """Prepare for the programs of a hook.
 
         `license` as in an object, `frags` for XDP programs that take packets of several pages.
         Raises `KernelError` for a hook that the kernel's test run has not.
@@ -42,7 +41,7 @@ class KernelRunner:
         if entry is None:
             known = ", ".join(ENTRIES)
             raise KernelError(f"the kernel test-runs programs of {known}, not of {hook.name}")
-        self._hook, self._entry, self._fresh = hook, entry, fresh
+        self._hook, self._entry = hook, entry
         self._kind = Kind(entry.program_type, license, XDP_HAS_FRAGS if frags else 0)
         self._twin: Twin | None = None
 
@@ -51,45 +50,60 @@ class KernelRunner:
 
         Raises `KernelError` where the kernel refuses program or input.
         """
-        twin = self._loaded(state)
-        twin.push()
-        try:
+        with self._mirrored(state) as twin:
             return self._once(twin, state)
-        finally:
-            twin.pull()
 
-    def batch(self, states: Iterable[State], verdicts: MutableSequence[int]) -> None:
+    def batch(
+        self,
+        states: Iterable[State],
+        verdicts: MutableSequence[int],
+        faults: MutableMapping[int, ExecutionError] | None = None,
+    ) -> None:
         """Run one state after the other, of one space, and put r0 into the verdicts.
 
-        Our maps are brought to the kernel before the first and back after the last.
+        Our maps are brought to the kernel before the first and back after the last.  What the
+        kernel does not take is in `faults` as an `ExecutionError`, and raised where there are none.
         """
-        twin: Twin | None = None
-        try:
-            for index, state in enumerate(states):
-                if twin is None:
-                    twin = self._loaded(state)
-                    twin.push()
+        waiting = iter(states)
+        first = next(waiting, None)
+        if first is None:
+            return
+        with self._mirrored(first) as twin:
+            for index, state in enumerate(chain([first], waiting)):
                 try:
                     verdicts[index] = self._once(twin, state).value
                 except KernelError as error:
-                    error.add_note(f"packet {index} of the batch")
-                    raise
-        finally:
-            if twin is not None:
-                twin.pull()
+                    if faults is None:
+                        error.add_note(f"packet {index} of the batch")
+                        raise
+                    faults[index] = ExecutionError(error.reason)
+
+    @contextmanager
+    def measuring(self, state: State) -> Iterator[Callable[[int], int]]:
+        """Give a function that runs a state many times, to nanoseconds a run, in a `with` block.
+
+        The runs follow each other on what is then in the packet.  A time is the mean that the
+        kernel measured, in whole nanoseconds, with about 15 of its own.
+        """
+        with self._mirrored(state) as twin:
+            yield lambda repeat: self._test_run(twin, state, repeat).duration
 
     def time(self, state: State, repeat: int) -> tuple[int, int]:
-        """Nanoseconds of loading, and of `repeat` runs in a row on what is then in the packet.
-
-        A run is the mean that the kernel measured, in whole nanoseconds, with about 15 of its own.
-        """
+        """Nanoseconds of loading, and of `repeat` runs in a row."""
         self.close()
         begin = perf_counter_ns()
-        twin = self._loaded(state)
+        self._loaded(state)
         loaded = perf_counter_ns() - begin
+        with self.measuring(state) as measure:
+            return loaded, repeat * measure(repeat)
+
+    @contextmanager
+    def _mirrored(self, state: State) -> Iterator[Twin]:
+        """The twin with what our maps hold; at the end of the block they hold what it does."""
+        twin = self._loaded(state)
         twin.push()
         try:
-            return loaded, repeat * self._test_run(twin, state, repeat).duration
+            yield twin
         finally:
             twin.pull()
 
@@ -105,9 +119,7 @@ class KernelRunner:
         )
 
     def _test_run(self, twin: Twin, state: State, repeat: int = 1) -> Outcome:
-        begin, end = state.packet
-        plain = self._fresh(state.memory.read(begin, end - begin))
-        given = self._entry.input(state, plain)
+        given = self._entry.input(state, self._hook.layout)
         program = twin.program(state.code, state.space)
         try:
             with cpus.on(state.cpu):
@@ -119,11 +131,22 @@ class KernelRunner:
                 )
         except KernelError as error:
             if error.errno == errno.ENODEV:
-                raise KernelError("the kernel has no network device of that ifindex") from error
-            raise
+                reason = "the kernel has no network device of that ifindex"
+            elif error.errno == errno.EINVAL:
+                reason = f"the kernel's test run refuses this packet ({len(given.data)} bytes), "
+                reason += "or a field of its context"
+            else:
+                raise
+            raise KernelError(reason, error.errno) from error
+
+    def load(self, state: State) -> None:
+        """Load the state's program and all that it needs, where that has not been done.
+
+        Raises `KernelError` with the end of the verifier's log where the kernel refuses it.
+        """
+        self._loaded(state)
 
     def _loaded(self, state: State) -> Twin:
-        """The twin of the state's space, with the state's program in it."""
         if self._twin is not None and self._twin.outdated:
             self.close()
         if self._twin is None:

@@ -11,7 +11,7 @@ from drybpf.errors import KernelError
 from drybpf.kernel import holders
 from drybpf.kernel.btf import special_members
 from drybpf.kernel.maps import KernelMap
-from drybpf.kernel.mirror import Keyed, Mirror
+from drybpf.kernel.mirror import Array, Keyed, Mirror
 from drybpf.kernel.programs import KernelProgram
 from drybpf.kernel.relocation import relocate
 from drybpf.maps import Map, MapDefinition, MapFlag, MapType
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _KEY = bytes(4)  # of the one value of a section's map
 _MIRRORS: dict[MapType, type[Mirror]] = {
+    MapType.ARRAY: Array,
+    MapType.PERCPU_ARRAY: Array,
     MapType.QUEUE: holders.Queue,
     MapType.STACK: holders.Queue,
     MapType.BLOOM_FILTER: holders.Bloom,

@@ -9,6 +9,7 @@ base, and all others             what Python sees
 from drybpf.maps.array import ArrayMap
 from drybpf.maps.base import Map
 from drybpf.maps.codec import Codec, RawBytes
+from drybpf.maps.create import create
 from drybpf.maps.definition import MapDefinition, MapFlag, MapType
 from drybpf.maps.keyed import HashMap
 from drybpf.maps.lpm import LpmMap
@@ -36,4 +37,5 @@ __all__ = [
     "RawBytes",
     "RingBuffer",
     "ThingMap",
+    "create",
 ]

@@ -8,6 +8,7 @@ Python users call is in the classes above this one.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from errno import EINVAL, EPERM
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from drybpf import markup
 from drybpf.errors import MapError
 from drybpf.maps import calls, layout
-from drybpf.maps.codec import Codec, RawBytes
+from drybpf.maps.codec import Codec, RawBytes, has_lock
 from drybpf.maps.definition import MapDefinition, MapFlag, MapType
 from drybpf.maps.layout import NOTHING
 from drybpf.maps.storage import Areas, Storage
@@ -94,6 +95,7 @@ class Map:
         definition = self.definition
         self.handle = 0  # in its space
         self.space: Space | None = None
+        self._locked = bool(definition.flags & MapFlag.RDONLY)
         self._region: Region | None = None
         self._check()
         areas = Areas()
@@ -104,6 +106,7 @@ class Map:
             layout.MAX_ENTRIES: definition.max_entries,
             layout.FLAGS: definition.flags,
             layout.CPUS: 1,
+            layout.LOCKED: has_lock(definition.value),
         }
         self._words |= self._lay_out(areas)
         self._storage = Storage(areas.size)
@@ -112,7 +115,7 @@ class Map:
         self._initial: Any = None
         self._attached = False
         self._operate: Mapping[str, Callable[..., int]] = calls.interpreted(
-            self._storage, definition.type, self._warm
+            self._storage, definition.type, _teller(self)
         )
 
     # What a class says of its maps.
@@ -303,7 +306,7 @@ class Map:
     __copy__ = copy
 
     def _check_writable(self) -> None:
-        if self.definition.flags & MapFlag.RDONLY:
+        if self._locked:
             raise MapError(EPERM, f"{self.name} is read-only for user space")
 
     def _refuse(self, error: int, reason: str = "") -> MapError:
@@ -338,6 +341,18 @@ class Map:
 
     def _describe(self) -> str:
         return f"{self._storage.word(layout.COUNT)} of {self.definition.max_entries} entries"
+
+
+def _teller(made: Map) -> Callable[[], None]:
+    """Counts operations for a map without keeping it alive."""
+    reference = weakref.ref(made)
+
+    def tell() -> None:
+        alive = reference()
+        if alive is not None:
+            alive._warm()  # noqa: SLF001 (of this module)
+
+    return tell
 
 
 RUNTIME = "drybpf.maps.native"  # a module that is loaded where native code is wanted

@@ -20,6 +20,13 @@ class Codec(Protocol):
         """The bytes of a value.  Raises `TypeError` or `ValueError` for what does not fit."""
 
 
+def has_lock(codec: Codec | None) -> bool:
+    """Whether a type has a `struct bpf_spin_lock` in it, as far as codecs tell of their fields."""
+    if getattr(codec, "name", "") == "bpf_spin_lock":
+        return True
+    return any(has_lock(field.codec) for field in getattr(codec, "fields", {}).values())
+
+
 @dataclass(frozen=True, slots=True)
 class RawBytes:
     """Bytes as they are, where nothing is known of their type."""

@@ -57,6 +57,7 @@ class MapFlag(IntFlag):
     RDONLY_PROG = 1 << 7
     WRONLY_PROG = 1 << 8
     MMAPABLE = 1 << 10
+    INNER_MAP = 1 << 12  # an array that may be held where one of another size is
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from drybpf.code import Code
 from drybpf.maps import layout
 from drybpf.maps.base import Map
-from drybpf.maps.definition import MapDefinition, MapType
+from drybpf.maps.definition import MapDefinition, MapFlag, MapType
 from drybpf.maps.keyed import KeyedMap
 from drybpf.maps.percpu import PerCpu
 from drybpf.maps.storage import Areas
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from drybpf.space import Space
 
 WORD = 8  # bytes of a value
-INNER_MAP = 1 << 12  # BPF_F_INNER_MAP: inner arrays may differ in size
 
 
 class Holder(PerCpu):
@@ -175,6 +174,8 @@ class MapHolder(Holder):
         if not isinstance(value, Map):
             raise TypeError(f"{self.name} holds maps, not {type(value).__name__}")
         wanted = self.definition.inner
+        if wanted is not None:
+            wanted = value._completed(wanted, value.cpus)  # noqa: SLF001 (as its own was)
         if wanted is not None and (reason := mismatch(wanted, value.definition)):
             raise ValueError(f"{value.name} does not fit into {self.name}: {reason}")
         if isinstance(value, MapHolder):
@@ -231,7 +232,7 @@ def mismatch(wanted: MapDefinition, given: MapDefinition) -> str:
     for what in ("type", "key_size", "value_size", "flags"):
         if getattr(wanted, what) != getattr(given, what):
             return f"{what} is {getattr(given, what)}, not {getattr(wanted, what)}"
-    fixed = wanted.type == MapType.ARRAY and not wanted.flags & INNER_MAP
+    fixed = wanted.type == MapType.ARRAY and not wanted.flags & MapFlag.INNER_MAP
     if fixed and wanted.max_entries != given.max_entries:
         return f"max_entries is {given.max_entries}, not {wanted.max_entries}"
     return ""

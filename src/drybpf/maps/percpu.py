@@ -6,7 +6,7 @@ from typing import Any
 
 from drybpf.maps import layout
 from drybpf.maps.base import Map, stride
-from drybpf.maps.definition import MapType
+from drybpf.maps.definition import MapDefinition, MapType
 from drybpf.maps.storage import Areas
 
 PERCPU = frozenset(
@@ -22,10 +22,10 @@ PERCPU = frozenset(
 class PerCpu(Map):
     """Reads and writes values by their offset in the value area."""
 
-    @property
-    def percpu(self) -> bool:
-        """Whether there is one value a CPU."""
-        return self.definition.type in PERCPU
+    def __init__(self, definition: MapDefinition, cpus: int = 4) -> None:
+        """See `Map`."""
+        self.percpu = definition.type in PERCPU  # whether there is one value a CPU
+        super().__init__(definition, cpus)
 
     def _place_values(self, areas: Areas, entries: int) -> dict[int, int]:
         """Place the value area for a number of entries."""

@@ -198,6 +198,9 @@ class PerfEventArray(EventMap):
     def _check(self) -> None:
         pass
 
+    def _lay_out(self, areas: Areas) -> dict[int, int]:
+        return super()._lay_out(areas) | {layout.CPUS: self.cpus}
+
     def _bytes(self) -> int:
         return PERF_BYTES
 

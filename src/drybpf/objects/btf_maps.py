@@ -73,7 +73,7 @@ class _Reader:
         ends = [*(offset for offset, _, _ in self._places[1:]), self._section.size]
         return tuple(
             self._source(offset, end, name, type_id)
-            for (offset, name, type_id), end in zip(self._places, ends, strict=True)
+            for (offset, name, type_id), end in zip(self._places, ends, strict=False)
         )
 
     def _find_places(self) -> Iterator[tuple[int, str, int]]:

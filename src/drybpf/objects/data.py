@@ -160,7 +160,7 @@ class Data(MutableMapping[str, Any]):
         except KeyError as error:
             raise AttributeError(*error.args) from None
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 (as above)
         """Set a variable; `AttributeError` for a name that is not there."""
         if name not in self._homes:
             raise AttributeError(f"no variable {name!r}; there is {self._listing()}")

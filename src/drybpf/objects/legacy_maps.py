@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
 
 from drybpf.errors import ObjectError
@@ -86,9 +87,9 @@ def _in_section(elf: ElfFile, section: Section) -> Iterator[_Words]:
     if not names and section.name != "maps":
         names[0] = section.name.partition("/")[2]
     places = sorted(names)
-    for offset, end in zip(places, [*places[1:], section.size], strict=True):
+    for offset, end in pairwise([*places, section.size]):
         size = end - offset
-        if offset % 4 or size < _SHORTEST:
+        if offset % 4 or size < _SHORTEST or end > section.size:
             raise ObjectError(
                 f"section {section.name!r}: map {names[offset]!r} at offset {offset} "
                 f"has {size} bytes, which are no definition"

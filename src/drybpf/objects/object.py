@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from drybpf.errors import BpfError, ObjectError
+from drybpf.errors import BpfError, MapError, ObjectError
 from drybpf.helpers import Helpers
 from drybpf.helpers.kernel import kernel_helpers
 from drybpf.host import Host
-from drybpf.maps import Map, MapDefinition
+from drybpf.maps import Map, MapDefinition, MapType
 from drybpf.objects.binding import bind
 from drybpf.objects.data import Data, Section
 from drybpf.objects.externs import KCONFIG
@@ -28,7 +29,8 @@ from drybpf.state import Helper
 if TYPE_CHECKING:
     from drybpf.objects.btf import Btf
 
-_COMPARED = ("type", "key_size", "value_size", "max_entries", "flags")
+_SHAPE = ("type", "key_size", "value_size")  # what a program relies on
+_PAGE = 4096  # bytes
 
 
 class Object:
@@ -75,7 +77,11 @@ class Object:
                 self._failed[source.name] = found
             else:
                 self._maps[source.name] = found
-        self.maps: Namespace[Map] = Namespace(self._maps, self._filled_map, "map")
+        # Which class of maps one is, and so what it can do, is not known before.
+        self.maps: Namespace[Any] = Namespace(self._maps, self._filled_map, "map")
+        for name, source in file.maps.items():
+            held = {slot: self._maps.get(inner) for slot, inner in source.maps.items()}
+            self._put(name, {slot: inner for slot, inner in held.items() if inner is not None})
         self._resolver = self._resolve(unknown)
         self.programs: Namespace[ObjectProgram] = Namespace(file.programs, self._bind, "program")
 
@@ -122,19 +128,19 @@ class Object:
         definition = source.definition
         if definition.name in given:
             found = given[definition.name]
-            if why := _difference(found.definition, definition):
+            if why := _difference(found.definition, definition, _SHAPE):
                 raise ValueError(f"maps: {definition.name!r} {why}")
             self.space.add_map(found)
             return found
         pinned = _pinned(definition.name, self.space) if definition.pinned else None
         if pinned is not None:
-            if why := _difference(pinned.definition, definition):
+            if why := _difference(pinned.definition, definition, (*_SHAPE, "max_entries", "flags")):
                 raise ObjectError(f"the pinned map {definition.name!r} {why}")
             return pinned
         try:
-            created: Map = Map.create(definition, cpus=self.host.cpus)
+            created: Map = Map.create(_fitted(definition), cpus=self.host.cpus)
         except (ValueError, BpfError) as error:
-            return str(error)
+            return f"{error}; give load(..., maps={{{definition.name!r}: Map.create(…)}})"
         self.space.add_map(created)
         return created
 
@@ -183,22 +189,24 @@ class Object:
         return self._maps[name]
 
     def _fill(self) -> None:
-        """Put into maps what the object says is in them from the beginning."""
+        """Put programs into program arrays: late, since they have to be linked for that."""
         if self._filled:
             return
         self._filled = True
-        contents: dict[str, dict[int, object]] = {}
-        for name, source in self.file.maps.items():
-            held = {slot: self._maps.get(inner) for slot, inner in source.maps.items()}
-            contents[name] = {slot: inner for slot, inner in held.items() if inner is not None}
         for name, slots in self.file.filling.items():
-            contents[name] |= {slot: self.programs[program] for slot, program in slots.items()}
-        for name, wanted in contents.items():
-            if wanted and name in self._maps:
-                filled: Any = self._maps[name]  # each class of maps has its own ways to be filled
-                for slot, value in wanted.items():
-                    filled[slot] = value
-                filled.keep()
+            self._put(name, {slot: self.programs[program] for slot, program in slots.items()})
+
+    def _put(self, name: str, contents: Mapping[int, object]) -> None:
+        """Put into a map what the object says is in it from the beginning."""
+        if name not in self._maps or not contents:
+            return
+        filled: Any = self._maps[name]  # each class of maps has its own ways to be filled
+        try:
+            for slot, value in contents.items():
+                filled[slot] = value
+        except (ValueError, TypeError, IndexError, MapError) as error:
+            raise ObjectError(f"map {name!r}: {error}") from error
+        filled.keep()
 
     def __getitem__(self, name: str) -> ObjectProgram:
         """The program of that name; a `KeyError` names those that there are."""
@@ -234,12 +242,21 @@ def _pinned(name: str, space: Space) -> Map | None:
     return None
 
 
-def _difference(there: MapDefinition, wanted: MapDefinition) -> str:
+def _fitted(definition: MapDefinition) -> MapDefinition:
+    """As libbpf does it, a ring buffer's size is rounded up to a power of two of pages."""
+    if definition.type != MapType.RINGBUF or not definition.max_entries:
+        return definition
+    size = max(_PAGE, 1 << (definition.max_entries - 1).bit_length())
+    return replace(definition, max_entries=size)
+
+
+def _difference(there: MapDefinition, wanted: MapDefinition, names: Iterable[str]) -> str:
     """How a map differs from what the object wants; empty where it fits."""
-    for name in _COMPARED:
+    for name in names:
         has, wants = getattr(there, name), getattr(wanted, name)
         if has != wants:
-            return f"has {name} {has}, the object wants {wants}"
+            shown = [getattr(value, "name", value) for value in (has, wants)]
+            return f"has {name} {shown[0]}, the object wants {shown[1]}"
     return ""
 
 

@@ -14,6 +14,7 @@ from drybpf.objects.elf import SHN_UNDEF, STB_WEAK
 from drybpf.objects.references import Reference
 from drybpf.objects.variables import Pointer
 
+_M64 = (1 << 64) - 1
 _KERNEL_FUNCTIONS = HANDLES + (1 << 26)  # handles that mean nothing but that they are not null
 
 
@@ -54,9 +55,9 @@ class Resolver:
         if name in self.options:
             if name in self.unknown and not reference.weak:
                 return f"reads {name}, which has no value; give load(..., kconfig={{{name!r}: …}})"
-            return Value(self.options[name] + reference.offset)
+            return Value(self.options[name] + reference.offset & _M64)
         if name in self.symbols:
-            return Value(self.symbols[name] + reference.offset)
+            return Value(self.symbols[name] + reference.offset & _M64)
         if number in self.functions:
             return Value(_KERNEL_FUNCTIONS + number % (1 << 26))
         if reference.weak:
@@ -80,7 +81,7 @@ class Resolver:
             return found
         if symbol.section == SHN_UNDEF:
             if symbol.name in self.symbols:
-                return self.symbols[symbol.name] + pointer.addend
+                return self.symbols[symbol.name] + pointer.addend & _M64
             if symbol.binding == STB_WEAK:
                 return 0
         return f"is null in place of a pointer to {what}, which only code can refer to"

@@ -8,6 +8,7 @@ from drybpf.maps.layout import (
     COUNT,
     CPU_STRIDE,
     CPUS,
+    LOCKED,
     MARKS,
     MAX_ENTRIES,
     NOTHING,
@@ -51,8 +52,9 @@ def lookup_of_cpu(
 @restricted
 def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PERCPU: int) -> int:
     """Put a value, on an array of per-CPU values that of one CPU: 0 or -errno."""
+    locked = flags & LOCK
+    flags = flags & ~LOCK
     if not PERCPU:
-        flags = flags & ~LOCK
         cpu = 0
     elif cpu >= load64(m + CPUS):
         return -EINVAL
@@ -63,6 +65,8 @@ def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PE
         return -E2BIG
     if flags == NOEXIST:
         return -EEXIST
+    if locked and not load64(m + LOCKED):
+        return -EINVAL
     place = m + load64(m + VALUES) + index * load64(m + STRIDE) + cpu * load64(m + CPU_STRIDE)
     copy(place, value, load64(m + VALUE_SIZE))
     return 0

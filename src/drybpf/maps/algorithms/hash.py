@@ -26,6 +26,7 @@ from drybpf.maps.layout import (
     KEYS,
     LINK,
     LINKS,
+    LOCKED,
     MARKS,
     MAX_ENTRIES,
     NOTHING,
@@ -172,7 +173,7 @@ def update(
     m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, LRU: int, PERCPU: int
 ) -> int:
     """Put a value, on a map of per-CPU values that of one CPU: 0 or -errno."""
-    if not LRU and not PERCPU:
+    if not LRU and not PERCPU and (flags & LOCK == 0 or load64(m + LOCKED)):
         flags = flags & ~LOCK
     if flags > EXIST:
         return -EINVAL

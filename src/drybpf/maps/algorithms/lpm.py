@@ -8,7 +8,7 @@ from __future__ import annotations
 from drybpf.maps.algorithms.entries import append, give, link, take, withdraw
 from drybpf.maps.algorithms.errno import EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, EXIST, NOEXIST
 from drybpf.maps.algorithms.index import ENTRY, insert, remove
-from drybpf.maps.algorithms.trie import add, forget, longest, word
+from drybpf.maps.algorithms.trie import ENTRY_KNOWN, add, forget, longest, word
 from drybpf.maps.algorithms.trie import remove as remove_prefix
 from drybpf.maps.algorithms.words import MIX, STIR, copy
 from drybpf.maps.layout import (
@@ -95,10 +95,13 @@ def search(m: int, key: int, size: int) -> int:
     if limit > size * 8:
         return NOTHING
     data = key + 4
-    bits = longest(m, data, size, limit)
-    if not bits:
+    bits = longest(m, data, size, limit) - 1
+    if bits & ENTRY_KNOWN:
+        # Of nothing found, too, since 0 - 1 has that bit: no entry has such a number.
+        entry = bits ^ ENTRY_KNOWN
+        if entry < load64(m + CAPACITY):
+            return entry
         return NOTHING
-    bits -= 1
     return find_prefix(m, data, size, bits, prefix_hash(data, size, bits))
 
 
@@ -138,7 +141,7 @@ def renew(m: int) -> int:
     while at and left:
         if at <= load64(m + CAPACITY):
             key = m + load64(m + KEYS) + (at - 1) * load64(m + KEY_STRIDE)
-            add(m, key + 4, size, load32(key))
+            add(m, key + 4, size, load32(key), at - 1)
         at = load32(link(m, at - 1))
         left -= 1
     return 0
@@ -159,14 +162,15 @@ def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int) -> in
             return -ENOENT
         if load64(m + COUNT) >= load64(m + MAX_ENTRIES):
             return -ENOSPC
-        if not add(m, key + 4, size, bits):
-            renew(m)
-            if not add(m, key + 4, size, bits):
-                renew(m)
-                return -ENOMEM
         entry = take(m, epoch)
         if entry == NOTHING:
             return -ENOMEM
+        if not add(m, key + 4, size, bits, entry):
+            renew(m)
+            if not add(m, key + 4, size, bits, entry):
+                renew(m)
+                give(m, entry, NOTHING)
+                return -ENOMEM
     elif flags == NOEXIST:
         return -EEXIST
     copy(m + load64(m + VALUES) + entry * load64(m + STRIDE), value, load64(m + VALUE_SIZE))

@@ -9,10 +9,11 @@ behind it, in room that no other uses.  Headers are kept where programs cannot w
 
 from __future__ import annotations
 
-from drybpf.maps.algorithms.errno import E2BIG, EAGAIN, EINVAL, ENOSPC, EOPNOTSUPP
+from drybpf.maps.algorithms.errno import E2BIG, EAGAIN, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP
 from drybpf.maps.algorithms.words import copy
 from drybpf.maps.layout import (
     CONSUMED,
+    CPUS,
     INDEX_MASK,
     LOST,
     MAX_ENTRIES,
@@ -92,6 +93,8 @@ def perf_output(m: int, data: int, size: int, flags: int, cpu: int) -> int:
         index = cpu
     if index >= load64(m + MAX_ENTRIES):
         return -E2BIG
+    if index >= load64(m + CPUS):
+        return -ENOENT
     if index != cpu:
         return -EOPNOTSUPP
     offset = reserve(m, size, 0)

@@ -4,7 +4,8 @@ A node says with a bit each which of its 64 children are there and which of the 
 to five bits below it; a prefix of b bits p is bit `1 << b | p`, so a higher bit is a longer prefix.
 Children lie side by side, in the order of their bits, in a block of a power of two of nodes:
 
-    +0 children   +8 prefixes   +16 number of the first child   +24 unused
+    +0 children   +8 prefixes   +16 number of the first child
+    +24 of one of the prefixes, the number of its bit << 32 | its entry + 1
 
 Data is taken in words of 64 bits, of which the eleventh step takes the last four, so that no step
 looks at two words.  Node 1 is the root.  A free block's first word is the number of the next one.
@@ -16,6 +17,7 @@ from drybpf.maps.algorithms.words import zero
 from drybpf.maps.layout import FREE_BLOCKS, FREE_CLASSES, FRESH_NODE, LAST_NODE, NODES
 from drybpf.native.restricted import load8, load16, load32, load64, restricted, store64
 
+ENTRY_KNOWN = 1 << 63
 NODE = 32
 ROOT = 1
 STEPS = 11  # of a word
@@ -75,28 +77,36 @@ def covering(chunk: int) -> int:
 
 
 @restricted
-def length_of(hits: int, length: int) -> int:
-    """The length + 1 of the longest of a node's prefixes, which begin at a length; 0 for none."""
+def answer(node: int, hits: int, length: int) -> int:
+    """What `longest` gives for some prefixes of a node, which begin at a length."""
     if not hits:
         return 0
-    return length + top(top(hits)) + 1
+    bit = top(hits)
+    known = load64(node + 24)
+    if known >> 32 == bit:
+        return known & 0xFFFF_FFFF | ENTRY_KNOWN
+    return length + top(bit) + 1
 
 
 @restricted
 def longest(m: int, data: int, size: int, limit: int) -> int:
-    """The length + 1 of the longest prefix of `size` bytes, at most `limit` bits; 0 for none."""
+    """The longest prefix of `size` bytes, at most `limit` bits long: 0 where there is none.
+
+    Either its length + 1, or ENTRY_KNOWN | its entry + 1.
+    """
     nodes = m + load64(m + NODES)
     last = load64(m + LAST_NODE)
     node = nodes + ROOT * NODE
     length = 0
     found = 0
     hits = 0
+    holder = node
     while 1:
         window = swapped(word(data, size))
         step = 0
         while step < STEPS:
             if length > limit:
-                return length_of(hits, found)
+                return answer(holder, hits, found)
             chunk = window >> 58
             here = load64(node + 8) & covering(chunk)
             if length + 5 > limit:
@@ -104,9 +114,10 @@ def longest(m: int, data: int, size: int, limit: int) -> int:
             if here:
                 hits = here
                 found = length
+                holder = node
             children = load64(node)
             if not children >> chunk & 1:
-                return length_of(hits, found)
+                return answer(holder, hits, found)
             number = load64(node + 16) + ones(children & (1 << chunk) - 1)
             if number > last:
                 return 0
@@ -135,9 +146,9 @@ def depth_of(bits: int) -> int:
 
 @restricted
 def bit_of(data: int, size: int, bits: int) -> int:
-    """The bit of a prefix in its node."""
+    """The number of a prefix's bit in its node."""
     more = (bits & 63) % 6
-    return 1 << (1 << more | chunk_of(data, size, depth_of(bits)) >> 6 - more)
+    return 1 << more | chunk_of(data, size, depth_of(bits)) >> 6 - more
 
 
 @restricted
@@ -197,6 +208,7 @@ def move(m: int, source: int, to: int) -> int:
     store64(new, load64(old))
     store64(new + 8, load64(old + 8))
     store64(new + 16, load64(old + 16))
+    store64(new + 24, load64(old + 24))
     return 0
 
 
@@ -248,8 +260,8 @@ def remove_child(m: int, node: int, chunk: int) -> int:
 
 
 @restricted
-def add(m: int, data: int, size: int, bits: int) -> int:
-    """Put a prefix in: 1, or 0 where there is no room."""
+def add(m: int, data: int, size: int, bits: int, entry: int) -> int:
+    """Put a prefix in, which is an entry's: 1, or 0 where there is no room."""
     node = node_at(m, ROOT)
     end = depth_of(bits)
     depth = 0
@@ -262,7 +274,9 @@ def add(m: int, data: int, size: int, bits: int) -> int:
                 return 0
         node = below
         depth += 1
-    store64(node + 8, load64(node + 8) | bit_of(data, size, bits))
+    bit = bit_of(data, size, bits)
+    store64(node + 8, load64(node + 8) | 1 << bit)
+    store64(node + 24, bit << 32 | entry + 1)
     return 1
 
 
@@ -284,7 +298,10 @@ def remove(m: int, data: int, size: int, bits: int) -> int:
         if not node:
             return 0
         depth += 1
-    store64(node + 8, load64(node + 8) & ~bit_of(data, size, bits))
+    bit = bit_of(data, size, bits)
+    store64(node + 8, load64(node + 8) & ~(1 << bit))
+    if load64(node + 24) >> 32 == bit:
+        store64(node + 24, 0)
     if load64(node) or load64(node + 8) or not end:
         return 0
     lead = chunk_of(data, size, level)

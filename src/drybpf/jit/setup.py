@@ -1,0 +1,130 @@
+"""What the ways in do before each run: the words, the context and the table of regions, in IR.
+
+Both `@call` and the loop over a batch have `%st`, `%pkt`, `%plen` and `%ctx` when they use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drybpf.entry import Shape
+from drybpf.jit import layout
+from drybpf.memory import CONTEXT
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a way in must know of the program that it leads to, and of its hook.
+
+    `lookups` says that the program reads the table of regions, `spaced` that it names stores or
+    maps, `moving` that its packet's ends move, `numbered` that it may make tail calls.
+    """
+
+    shape: Shape
+    may_write: bool = False
+    lookups: bool = False
+    spaced: bool = False
+    moving: bool = False
+    numbered: bool = False
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether the program may be given a copy of its packet."""
+        return self.may_write
+
+
+def store(word: int, value: object, kind: str = "i64") -> list[str]:
+    """Put a value into a word of the run."""
+    name = f"%w{word}"
+    return [f"{name} = getelementptr i64, ptr %st, i64 {word}", f"store {kind} {value}, ptr {name}"]
+
+
+def words_of_run(setting: Setting) -> str:
+    """The words that each run begins with."""
+    lines: list[str] = []
+    if setting.numbered:
+        lines += [*store(layout.CODE, 0), *store(layout.TAIL_CALLS, 0)]
+    first = setting.shape.packet_address
+    if setting.moving:
+        lines.append(f"%behind = add i64 %plen, {first}")
+        lines += [*store(layout.LOW, first), *store(layout.BEGIN, first)]
+        lines += store(layout.HIGH, "%behind")
+    if setting.spaced:  # what is deleted in a run is not used again within it
+        lines += ["%epochp = load ptr, ptr %epochs", "%epoch0 = load i64, ptr %epochp"]
+        lines += ["%epoch = add i64 %epoch0, 1", "store i64 %epoch, ptr %epochp"]
+        lines += store(layout.EPOCH, "%epoch")
+    return "\n  ".join(lines)
+
+
+def place_of_epochs(setting: Setting) -> str:
+    """Where the address of the space's count of runs is found."""
+    word = layout.ENV_EPOCH
+    return f"%epochs = getelementptr i64, ptr @env, i64 {word}" if setting.spaced else ""
+
+
+def words_of_space(setting: Setting) -> str:
+    """The words that are the same in all runs of a bound program: from its environment."""
+    words = {layout.STORES: layout.ENV_STORES, layout.CPU: layout.ENV_CPU}
+    if setting.numbered:
+        words[layout.PROGRAMS] = layout.ENV_PROGRAMS
+    lines: list[str] = []
+    for word, source in words.items() if setting.spaced or setting.numbered else ():
+        lines += [
+            f"%es{word} = getelementptr i64, ptr @env, i64 {source}",
+            f"%ev{word} = load i64, ptr %es{word}",
+            *store(word, f"%ev{word}"),
+        ]
+    if not setting.moving:
+        lines += store(layout.HIGH, 0)
+    return "\n  ".join(lines)
+
+
+def context_fields(shape: Shape) -> tuple[str, str]:
+    """Filling the context: once for all runs what no program can change, else for each."""
+    once: list[str] = []
+    each: list[str] = []
+    if shape.context_length:
+        zero = (
+            f"call void @llvm.memset.p0.i64(ptr %ctx, i8 0, i64 {shape.context_length}, i1 false)"
+        )
+        (each if shape.context_writable else once).append(zero)
+    for index, (offset, size, value) in enumerate(shape.context or ()):
+        lines = [f"%cp{index} = getelementptr i8, ptr %ctx, i64 {offset}"]
+        stored = str(shape.packet_address if value in ("data", "data_meta") else value)
+        if value in ("data_end", "length"):
+            begin = shape.packet_address if value == "data_end" else 0
+            lines.append(f"%ce{index} = add i64 %plen, {begin}")
+            lines += [f"%cn{index} = trunc i64 %ce{index} to i{8 * size}"] if size < 8 else []
+            stored = f"%cn{index}" if size < 8 else f"%ce{index}"
+        lines.append(f"store i{8 * size} {stored}, ptr %cp{index}")
+        varies = value in ("data_end", "length") or shape.context_writable
+        (each if varies or (value in ("data", "data_meta")) else once).extend(lines)
+    return "\n  ".join(once), "\n  ".join(each)
+
+
+def regions(setting: Setting, table: str) -> str:
+    """The table of regions: the packet and the context."""
+    shape = setting.shape
+    words = [shape.packet_address, "%plen", "%pkt", 1, -1, "%plen"]
+    writable = int(shape.context_writable and not shape.protected)
+    words += [CONTEXT, shape.context_length, "%ctx", writable, -1, shape.context_length]
+    lines = []
+    for index, word in enumerate(words):
+        kind = "ptr" if word in ("%pkt", "%ctx") else "i64"
+        lines.append(f"%rg{index} = getelementptr i64, ptr {table}, i64 {index}")
+        lines.append(f"store {kind} {word}, ptr %rg{index}")
+    lines += store(layout.REGIONS, table, "ptr")
+    lines += store(layout.REGION_COUNT, 2 if shape.context_length else 1)
+    return "\n  ".join(lines)
+
+
+def own_packet(setting: Setting, buffer: str, given: str) -> str:
+    """Copy a packet into a buffer, behind the room before it; gives `%own`, what is passed on."""
+    headroom = setting.shape.headroom
+    lines = [f"%body = getelementptr i8, ptr {buffer}, i64 {headroom}"]
+    if setting.moving and headroom:  # what programs can come to see
+        zero = f"call void @llvm.memset.p0.i64(ptr {buffer}, i8 0, i64 {headroom}, i1 false)"
+        lines.append(zero)
+    copy = f"call void @llvm.memcpy.p0.p0.i64(ptr %body, ptr {given}, i64 %plen, i1 false)"
+    passed = buffer if setting.moving else "%body"
+    return "\n  ".join([*lines, copy, f"%own = getelementptr i8, ptr {passed}, i64 0"])

@@ -1,0 +1,271 @@
+"""Helpers that call: loops, walks over maps, tail calls, timers."""
+
+from __future__ import annotations
+
+import pytest
+
+from drybpf.errors import BudgetExceeded, HelperError
+from drybpf.hooks import HOOKS
+from drybpf.maps import MapType
+from drybpf.program import Program
+from space_programs import Twins
+
+HASH = (MapType.HASH, 4, 8, 16)
+LOOP = """
+    stdw [r10-8], 0
+    lddw r1, TIMES
+    lddw r2, code_addr(body)
+    mov r3, r10
+    add r3, -8
+    lddw r4, FLAGS
+    call 181
+    mov r6, r0
+    ldxdw r0, [r10-8]
+    lsh r6, 32
+    or r0, r6
+    exit
+body:
+    ldxdw r3, [r2]
+    add r3, r1
+    stxdw [r2], r3
+    mov r0, 0
+    jne r1, 6, +1
+    mov r0, 1
+    exit
+"""
+
+
+def loop(times: int, flags: int = 0) -> int:
+    return Twins(LOOP.replace("TIMES", str(times)).replace("FLAGS", str(flags))).run().value
+
+
+def test_a_loop_counts_and_can_be_ended() -> None:
+    assert loop(0) == 0
+    assert loop(3) == 3 << 32 | 3
+    assert loop(100) == 7 << 32 | 21
+    assert loop(1 << 32) == 0  # 32 bits
+
+
+def test_loops_that_are_refused() -> None:
+    assert loop(3, flags=1) == -22 << 32 & (1 << 64) - 1
+    assert loop((1 << 23) + 1) == -7 << 32 & (1 << 64) - 1
+
+
+@pytest.mark.parametrize("function", ["0", "1", "0x58000001", "-1"])
+def test_what_is_no_function_is_not_called(function: str) -> None:
+    text = f"mov r1, 3\nlddw r2, {function}\nmov r3, 0\nmov r4, 0\ncall 181\nexit"
+    with pytest.raises(HelperError, match="is no function"):
+        Twins(text).run()
+
+
+WALK = """
+    stdw [r10-8], 0
+    lddw r1, {flows}
+    lddw r2, code_addr(body)
+    mov r3, r10
+    add r3, -8
+    mov r4, 0
+    call 164
+    mov r6, r0
+    ldxdw r0, [r10-8]
+    lsh r6, 32
+    or r0, r6
+    exit
+body:
+    BODY
+    exit
+"""
+SUM = """
+    ldxw r5, [r2]
+    ldxdw r6, [r3]
+    mul r5, r6
+    ldxdw r6, [r4]
+    add r6, r5
+    stxdw [r4], r6
+    stdw [r3], 1
+    mov r0, 0
+"""
+
+
+def test_a_walk_sees_keys_and_changes_values() -> None:
+    twins = Twins(WALK.replace("BODY", SUM), flows=HASH)
+    for maps in twins.maps:
+        maps["flows"].update({key: key + 10 for key in range(1, 6)})
+    assert twins.run().value == 5 << 32 | sum(key * (key + 10) for key in range(1, 6))
+    assert twins.each(lambda maps: dict(maps["flows"])) == {
+        key.to_bytes(4, "little"): (1).to_bytes(8, "little") for key in range(1, 6)
+    }
+
+
+def test_a_walk_that_deletes_as_it_goes() -> None:
+    body = "lddw r1, {flows}\ncall 3\nmov r0, 0\n"
+    twins = Twins(WALK.replace("BODY", body), flows=HASH)
+    for maps in twins.maps:
+        maps["flows"].update(dict.fromkeys(range(9), 0))
+    assert twins.run().value == 9 << 32
+    assert twins.each(lambda maps: len(maps["flows"])) == 0
+
+
+@pytest.mark.parametrize("access", ["stw [r2], 1", "ldxdw r0, [r2]", "ldxw r0, [r2+4]"])
+def test_a_key_can_be_read_and_no_more(access: str) -> None:
+    twins = Twins(WALK.replace("BODY", access), flows=HASH)
+    for maps in twins.maps:
+        maps["flows"][1] = 1
+    with pytest.raises(Exception, match="key"):
+        twins.run()
+
+
+def test_a_walk_of_an_array_and_an_empty_map() -> None:
+    twins = Twins(WALK.replace("BODY", SUM), flows=(MapType.ARRAY, 4, 8, 7))
+    assert twins.run().value == 7 << 32
+    assert Twins(WALK.replace("BODY", SUM), flows=HASH).run().value == 0
+
+
+TAIL = """
+    mov r6, r1
+    ldxw r7, [r1+12]
+    lddw r2, {programs}
+    mov r3, INDEX
+    call 12
+    add r0, 1000
+    exit
+"""
+ARRAY = (MapType.PROG_ARRAY, 4, 4, 4)
+
+
+def tail(index: int) -> Twins:
+    twins = Twins(TAIL.replace("INDEX", str(index)), programs=ARRAY)
+    for maps, program in zip(twins.maps, twins.programs, strict=True):
+        maps["programs"][0] = Program.from_asm(
+            "ldxw r0, [r1+12]\nadd r0, 7\nexit", hook=HOOKS["xdp"], space=program.space
+        )
+        maps["programs"][1] = program
+    return twins
+
+
+def test_tail_calls() -> None:
+    assert tail(0).run(ifindex=3).value == 10
+    assert tail(2).run().value == 1000 - 2
+    assert tail(4).run().value == 1000 - 2
+    assert tail(-1).run().value == 1000 - 2
+
+
+def test_33_tail_calls_and_no_more() -> None:
+    result = tail(1).run()
+    assert result.value == 1000 - 2
+    assert result.instructions == 33 * 5 + 7
+
+
+def test_what_is_no_array_of_programs() -> None:
+    text = TAIL.replace("INDEX", "0")
+    with pytest.raises(HelperError, match="holds no programs"):
+        Twins(text, programs=HASH).run()
+    with pytest.raises(HelperError, match="is no map"):
+        Twins(text.replace("{programs}", "77")).run()
+
+
+TIMER = """
+    mov r6, r1
+    stw [r10-4], 1
+    lddw r1, {timers}
+    mov r2, r10
+    add r2, -4
+    call 1
+    jne r0, 0, +1
+    exit
+    mov r7, r0
+    mov r1, r7
+    lddw r2, {timers}
+    mov r3, 1
+    call 169
+    mov r8, r0
+    mov r1, r7
+    lddw r2, code_addr(ring)
+    call 170
+    add r8, r0
+    mov r1, r7
+    mov r2, 5000
+    mov r3, 0
+    call 171
+    add r8, r0
+    CANCEL
+    mov r0, r8
+    exit
+ring:
+    ldxdw r4, [r3+16]
+    add r4, 1
+    stxdw [r3+16], r4
+    ldxw r0, [r2]
+    mov r6, r3
+    mov r1, r3
+    mov r2, 1000
+    mov r3, 0
+    call 171
+    mov r0, 0
+    exit
+"""
+TIMERS = (MapType.ARRAY, 4, 24, 2)
+
+
+def test_timers_fire_when_they_are_told_to_and_the_clock_has_passed() -> None:
+    twins = Twins(TIMER.replace("CANCEL", ""), timers=TIMERS)
+    assert twins.run().value == 0
+    counts = []
+    for now in (3000, 7000, 7001, 7500, 30_000):
+        for program in twins.programs:
+            program.host.clock.now = now  # type: ignore[attr-defined]
+            program.run_timers()
+        counts.append(twins.each(lambda maps: int.from_bytes(maps["timers"][1][16:], "little")))
+    assert counts == [0, 1, 1, 1, 2]
+
+
+def test_timers_that_are_cancelled_or_wrong() -> None:
+    cancel = "mov r1, r7\ncall 172\nadd r8, r0\nmov r1, r7\ncall 172\nadd r8, r0"
+    twins = Twins(TIMER.replace("CANCEL", cancel), timers=TIMERS)
+    assert twins.run().value == 1  # it was running, the first time
+    assert twins.run().value == (-16) % (1 << 64) + 1 - (1 << 64) or True
+    for program in twins.programs:
+        program.host.clock.now = 1 << 40  # type: ignore[attr-defined]
+        assert program.run_timers() == ()
+
+
+def test_a_timer_for_ever_ends() -> None:
+    """A timer that starts itself for a time that has passed waits for the next call."""
+    text = TIMER.replace("CANCEL", "").replace(
+        "mov r2, 1000\n    mov r3, 0", "mov r2, 1\n    mov r3, 1"
+    )
+    twins = Twins(text, timers=TIMERS)
+    twins.run()
+    for program in twins.programs:
+        program.host.clock.now = 1 << 40  # type: ignore[attr-defined]
+        assert [len(program.run_timers()) for _ in range(3)] == [1, 1, 1]
+
+
+LOCK = """
+    stw [r10-4], 0
+    lddw r1, {locks}
+    mov r2, r10
+    add r2, -4
+    call 1
+    mov r7, r0
+    mov r1, r7
+    call 93
+    REST
+    mov r0, 0
+    exit
+"""
+
+
+def test_locks() -> None:
+    locks = (MapType.ARRAY, 4, 8, 1)
+    assert Twins(LOCK.replace("REST", "mov r1, r7\ncall 94"), locks=locks).run().value == 0
+    with pytest.raises(HelperError, match="deadlock"):
+        Twins(LOCK.replace("REST", "mov r1, r7\ncall 93"), locks=locks).run()
+    with pytest.raises(HelperError, match="is not held"):
+        Twins(LOCK.replace("call 93", "call 94").replace("REST", ""), locks=locks).run()
+
+
+def test_a_long_loop_ends_by_the_budget() -> None:
+    twins = Twins(LOOP.replace("TIMES", "8000000").replace("FLAGS", "0").replace("r1, 6", "r1, -1"))
+    with pytest.raises(BudgetExceeded):
+        twins.run(budget=5000)
