@@ -271,6 +271,13 @@ class Context:
         """The memory that the program sees at this moment."""
         return self.state.memory
 
+    def count_tail_call(self) -> bool:
+        """Count a tail call of the run; whether it may have one more."""
+        if self.state.tail_calls >= MAX_TAIL_CALLS:
+            return False
+        self.state.tail_calls += 1
+        return True
+
     def read(self, address: int, length: int) -> bytes:
         """Copy guest memory out; a `MemoryFault` where the program itself could not read."""
         return self.memory.read(address, length)

@@ -7,7 +7,7 @@ from typing import Any
 from drybpf.helpers.arguments import callback, map_of, refuse, u32
 from drybpf.helpers.errno import E2BIG, EINVAL, ENOENT
 from drybpf.maps import MapType
-from drybpf.state import MAX_TAIL_CALLS, Context, Enter, Invoke
+from drybpf.state import Context, Enter, Invoke
 
 MAX_LOOPS = 1 << 23  # BPF_MAX_LOOPS
 
@@ -25,9 +25,8 @@ def tail_call(context: Context, _skb: int, handle: int, index: int, *_: int) -> 
     program = programs.get(u32(index))
     if program is None:
         return -ENOENT
-    if context.state.tail_calls >= MAX_TAIL_CALLS:
+    if not context.count_tail_call():
         return -ENOENT
-    context.state.tail_calls += 1
     return Enter(program.code)
 
 

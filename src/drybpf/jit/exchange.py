@@ -39,6 +39,13 @@ class NativeContext(Context):
         super().__init__(state, number)
         object.__setattr__(self, "words", words)
 
+    def count_tail_call(self) -> bool:
+        """Count a tail call where compiled code counts its own."""
+        self.state.tail_calls = self.words[layout.TAIL_CALLS]
+        allowed = super().count_tail_call()
+        self.words[layout.TAIL_CALLS] = self.state.tail_calls
+        return allowed
+
     @property
     def memory(self) -> Memory:
         """The memory, with the frames that the program has entered by now."""
