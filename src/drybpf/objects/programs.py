@@ -153,6 +153,8 @@ class ObjectProgram(Program):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as a plain program: what the file says besides is not kept."""
+        if self._prepare is not None:
+            self._prepare()
         return rebuild, (Program, self.code, self.options())
 
     def __repr__(self) -> str:
