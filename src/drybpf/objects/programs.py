@@ -51,7 +51,8 @@ class ObjectProgram(Program):
         """Attach linked code to the hook of its type.
 
         `bound` is the same code with its references resolved; without it none is.  `prepare` is
-        called before the first run, and with `run=False` before a pickling.  `license` is the object's, for the kernel.
+        called before the first run, and with `run=False` before a pickling.  `license` is the
+        object's, for the kernel.
         """
         helpers = helpers if helpers is not None else Helpers()
         if bound is None:
