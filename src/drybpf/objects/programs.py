@@ -45,13 +45,14 @@ class ObjectProgram(Program):
         helpers: Helpers | None = None,
         host: Host | None = None,
         space: Space | None = None,
-        prepare: Callable[[], None] | None = None,
+        prepare: Callable[..., None] | None = None,
         license: str = "",  # noqa: A002 (what the section is called)
     ) -> None:
         """Attach linked code to the hook of its type.
 
         `bound` is the same code with its references resolved; without it none is.  `prepare` is
-        called before the first run.  `license` is the object's, for the kernel.
+        called before the first run, and with `run=False` before a pickling.  `license` is the
+        object's, for the kernel.
         """
         helpers = helpers if helpers is not None else Helpers()
         if bound is None:
@@ -153,6 +154,8 @@ class ObjectProgram(Program):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as a plain program: what the file says besides is not kept."""
+        if self._prepare is not None:
+            self._prepare(run=False)
         return rebuild, (Program, self.code, self.options())
 
     def __repr__(self) -> str:
