@@ -103,7 +103,11 @@ class HookState:
 
     def copy(self) -> Self:
         """Copy what can change."""
-        return replace(self, reservations=dict(self.reservations), sockets=dict(self.sockets))
+        return replace(
+            self,
+            reservations=dict(self.reservations),
+            sockets=dict(self.sockets),
+        )
 
 
 @dataclass(slots=True)
