@@ -243,7 +243,7 @@ _TABLE = """
 206 tcp_raw_check_syncookie_ipv4   host     syncookies     tc xdp
 207 tcp_raw_check_syncookie_ipv6   host     syncookies     tc xdp
 208 ktime_get_tai_ns               host     system         all
-209 user_ringbuf_drain             none     -              all
+209 user_ringbuf_drain             exact    control        all
 210 cgrp_storage_get               exact    storage        all
 211 cgrp_storage_delete            exact    storage        all
 """
