@@ -101,7 +101,9 @@ def test_all_ways_of_running_count_the_same(path: Path, name: str) -> None:
             with suppress(ExecutionError):
                 program(packet)
 
-    length = sum(sum(executed.values()) for executed, _ in metered(lambda: call(program())).values())
+    length = sum(
+        sum(executed.values()) for executed, _ in metered(lambda: call(program())).values()
+    )
     packets = packets[:: 1 + length // 100_000]
     tracer = Tracer()
     traced = program()
