@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.entry import Shape
+from drybpf.helpers.host_natives import for_compiled
 from drybpf.helpers.native import NativeHelper
 from drybpf.jit import layout
 from drybpf.jit.surroundings import host_table
@@ -105,7 +106,10 @@ class Exchange:
     def _prepare_helpers(self, numbers: Sequence[int | None]) -> None:
         state, words = self.state, self.words
         table, kept = helper_table(
-            [None if number is None else state.helpers.get(number) for number in numbers],
+            [
+                None if number is None else for_compiled(state.helpers, number, state.host)
+                for number in numbers
+            ],
             [None if number is None else NativeContext(state, number, words) for number in numbers],
         )
         words[layout.HELPERS] = ctypes.addressof(table)

@@ -339,8 +339,12 @@ class Map:
         pairs = self.items() if hasattr(self, "items") else enumerate(self)  # type: ignore[arg-type]  # an array
         return markup.table(("key", "value"), islice(pairs, 20), repr(self))
 
+    def _count(self) -> int:
+        """The number of entries in use; racing threads may have miscounted it."""
+        return min(self._storage.word(layout.COUNT), self.definition.max_entries)
+
     def _describe(self) -> str:
-        return f"{self._storage.word(layout.COUNT)} of {self.definition.max_entries} entries"
+        return f"{self._count()} of {self.definition.max_entries} entries"
 
 
 def _teller(made: Map) -> Callable[[], None]:

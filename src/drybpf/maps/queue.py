@@ -67,7 +67,7 @@ class QueueMap(Keyless):
 
     def __len__(self) -> int:
         """The number of values."""
-        return self._storage.word(layout.COUNT)
+        return self._count()
 
     def __iter__(self) -> Iterator[Any]:
         """The values in the order in which `pop` would give them; they stay."""

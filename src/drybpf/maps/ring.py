@@ -81,7 +81,8 @@ class EventMap(Map):
         """The events from a position on, each with the position behind it."""
         begin, values = self._words[layout.RECORDS], self._words[layout.VALUES]
         mask = self._words[layout.INDEX_MASK]
-        while at < self._storage.word(layout.PRODUCED):
+        end = min(self._storage.word(layout.PRODUCED), at + mask)
+        while at < end:
             header = self._storage.word(begin + (at & mask))
             if header & BUSY:
                 return

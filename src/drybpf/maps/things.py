@@ -64,7 +64,7 @@ class Things(PerCpu, MutableMapping[int, Any]):
 
     def __len__(self) -> int:
         """How many entries are filled."""
-        return self._storage.word(layout.COUNT)
+        return self._count()
 
     def __contains__(self, index: object) -> bool:
         """Whether an entry is filled."""
