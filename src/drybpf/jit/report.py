@@ -77,9 +77,9 @@ def _calls(code: Code, numbers: AbstractSet[int]) -> Iterator[int]:
     """The calls of some helpers."""
     for pc, instruction in enumerate(code.slots):
         row = instruction.row if instruction else None
-        if instruction and row and row.semantics == "call_helper":
-            if instruction.imm & M32 in numbers:
-                yield pc
+        called = instruction is not None and row is not None and row.semantics == "call_helper"
+        if called and instruction is not None and instruction.imm & M32 in numbers:
+            yield pc
 
 
 _ACCESSES = {*LOADS, *STORES, *ATOMICS, *COMPARE_EXCHANGE, "call_helper"}
