@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 
 from agreement import HELPERS, Case
+from drybpf.host import Host
 from drybpf.jit import entries, layout
 from drybpf.jit.compiled import Jit, Variant
 from drybpf.jit.function import PASSED
@@ -40,7 +41,7 @@ def pack(cases: Sequence[Case], level: int = 2, codegen: int = 2) -> list[Jit]:
     jits = [case.jit() for case in cases]
     modules, texts = [], [prelude(counting=False)]
     for number, (case, jit) in enumerate(zip(cases, jits, strict=True)):
-        jit.use(HELPERS)
+        jit.use(HELPERS, Host())
         choices = replace(jit._choices, counting=case.counting)
         module = emit_module(case.code, case.hook.shape, choices)
         modules.append(module)

@@ -186,6 +186,13 @@ def test_functions_of_memory_are_replaced_like_any() -> None:
     )
 
 
+def test_functions_of_memory_in_a_table_that_is_given() -> None:
+    given = Helpers()
+    given.register("memset", lambda *_: 98)
+    data = calling("memset", arguments=(0, 0, 0))
+    assert run_object(data, "prog", bytes(8), helpers=given).value == 98
+
+
 def test_weak_symbols_that_stay_undefined() -> None:
     writer = one_program(encode([LDDW_R1_0, Instruction(0xBF, 0, 1), EXIT]), "test")
     symbol = writer.symbol("anything", 0, kind=STT_NOTYPE, binding=STB_WEAK)

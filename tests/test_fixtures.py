@@ -18,6 +18,32 @@ from support import FIREWALL, OBJECTS, ROOT, TRAFFIC, fixture
 
 # fixture → its functions by section, and some instructions that must be in it
 CONTENTS = {
+    "load_core": (
+        {"test": ["access", "ask", "ask_kernel", "reach_missing"]},
+        {"lddw", "mov64", "ldxw", "stxw"},
+    ),
+    "load_core_target": ({"test": ["nothing"]}, {"lddw"}),
+    "load_externs": (
+        {
+            "test": [
+                "call_helper",
+                "call_kernel",
+                "call_memory",
+                "call_nobody",
+                "call_optional",
+                "needed_symbol",
+                "read_config",
+                "read_unknown",
+                "weak_symbol",
+            ]
+        },
+        {"call local", "lddw"},
+    ),
+    "load_maps": ({"xdp": ["count", "enter", "leaf", "middle", "nested"]}, {"call", "lddw"}),
+    "load_tails": (
+        {"xdp": ["again", "by_user", "first"], "xdp/tail": ["forever", "tagged"]},
+        {"call", "lddw"},
+    ),
     "load_globals": (
         {"test": ["count", "follow", "read_hidden", "write_constant"]},
         {"lddw", "ldxh"},
@@ -52,7 +78,8 @@ def test_objects_match_their_sources() -> None:
     command = [sys.executable, str(ROOT / "tools" / "build_fixtures.py"), "--check"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert len(result.stdout.splitlines()) == len(CONTENTS) + 1
+    examples = len(list((ROOT / "examples").glob("*/*.c")))
+    assert len(result.stdout.splitlines()) == len(CONTENTS) + examples
 
 
 def test_every_fixture_is_described() -> None:

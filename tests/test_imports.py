@@ -31,6 +31,7 @@ LAYERS = (  # from the bottom; modules of one line may import each other
     "kernel",
     "program vm",
     "objects packets",
+    "topology",
     "cfg coverage profile testing trace",
     "cli __main__ pytest_plugin",
 )

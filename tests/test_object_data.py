@@ -157,6 +157,13 @@ def test_what_is_refused() -> None:
     assert {"limit", "reset"} <= set(dir(data))
 
 
+def test_pickling_is_no_run() -> None:
+    obj = load(GLOBALS)
+    pickle.dumps(obj["count"])
+    obj.data.threshold = 5
+    assert obj["count"].run().value == 15
+
+
 def test_a_pickled_program_takes_the_values_along() -> None:
     obj = load(GLOBALS)
     obj.data.limit = 40

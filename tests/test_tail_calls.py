@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 
 import pytest
@@ -12,7 +13,7 @@ from drybpf.maps import MapType
 from drybpf.objects import ProgramType, read_object
 from drybpf.objects.elf import STT_OBJECT
 from elf_writer import DATA, EXIT, RETURN_1, ElfWriter
-from object_runs import run_object
+from object_runs import ENGINES, run_object
 from support import fixture, shared
 
 MAPS, TAILS = fixture("load_maps"), fixture("load_tails")
@@ -44,6 +45,21 @@ def test_python_fills_arrays() -> None:
 
     assert run_object(TAILS, "by_user", bytes(60)).value == 2
     assert run_object(TAILS, "by_user", bytes(60), prepare=prepare).value == 3
+
+
+def test_a_pickled_program_takes_its_program_arrays_along() -> None:
+    for program, value in (("first", 3), ("again", 1)):
+        twin = pickle.loads(pickle.dumps(load(TAILS)[program]))  # noqa: S301 (our own)
+        for engine in ENGINES:
+            assert twin.run(bytes(60), engine=engine).value == value
+
+
+def test_a_shared_array_keeps_what_is_in_it() -> None:
+    first = load(MAPS)
+    first.maps.outer.clear()
+    second = load(MAPS, maps={"outer": first.maps.outer, "programs": first.maps.programs})
+    assert len(second.maps.outer) == 0
+    assert second.maps.programs[0] is second["leaf"]
 
 
 def test_reset_empties_what_python_filled() -> None:

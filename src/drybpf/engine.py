@@ -15,6 +15,7 @@ from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
+from drybpf.host import Host
 from drybpf.interpreter import Trace
 from drybpf.space import Space
 from drybpf.state import HelperTable, State
@@ -61,9 +62,12 @@ class Runner:
 
         `state.instructions` is exact where the interpreter ran, or with `counting`.
         """
-        if trace is not None or not self.compiles(engine):
-            return interpreter.run(state, trace)
-        return self.jit.run(state, counting=counting)
+        try:
+            if trace is not None or not self.compiles(engine):
+                return interpreter.run(state, trace)
+            return self.jit.run(state, counting=counting)
+        finally:
+            state.release()
 
     def compiles(self, engine: Engine) -> bool:
         """Whether the next run is by compiled code."""
@@ -86,13 +90,13 @@ class Runner:
         fresh: Callable[[object], State],
         helpers: HelperTable,
         outdated: Callable[[], None],
-        cpu: int,
+        host: Host,
     ) -> tuple[Callable[..., int], Variant] | None:
         """A built-in function from packet to r0, or None where the program needs more.
 
         `outdated` is called when asking again would give a better one.
         """
-        return self.jit.bind(name, budget, fresh, helpers, outdated, cpu)
+        return self.jit.bind(name, budget, fresh, helpers, outdated, host)
 
     def batch(
         self,
@@ -102,14 +106,14 @@ class Runner:
         budget: int,
         fresh: Callable[[object], State],
         helpers: HelperTable,
-        cpu: int,
+        host: Host,
         *,
         record: bool,
     ) -> None:
         """Run on each packet and put r0 into the verdicts."""
         compiled = engine == "jit" or (engine == "auto" and self._is_compilable())
-        if compiled and self.jit.is_plain(helpers):
-            self.jit.batch(packets, verdicts, budget, fresh, helpers, cpu, record=record)
+        if compiled and self.jit.is_plain(helpers, host):
+            self.jit.batch(packets, verdicts, budget, fresh, helpers, host, record=record)
             return
         for index, packet in enumerate(packets):
             state = fresh(packet)
@@ -120,6 +124,8 @@ class Runner:
                     error.add_note(f"packet {index} of the batch")
                     raise
                 verdicts.faults[index] = error
+            finally:
+                state.release()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle without what is compiled."""

@@ -113,11 +113,10 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._ensure_verified()
         budget = UNLIMITED if self.budget is None else self.budget
         name, fresh = self.name or "program", cast("Callable[[object], State]", self.state)
-        found = self._runner.function(
-            name, budget, fresh, self.helpers, self._unbind, self.host.cpu
-        )
+        found = self._runner.function(name, budget, fresh, self.helpers, self._unbind, self.host)
         self._bound = True
         self.helpers.watch(self)
+        self.host.watch(self)
         meter.watch(self)
         if found is not None:
             otherwise = self._call_otherwise
@@ -190,7 +189,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
     @property
     def compiler(self) -> Jit:
         """The program's compiler, for its present helpers.  Raises `CompileError`."""
-        self._runner.jit.use(self.helpers)
+        self._runner.jit.use(self.helpers, self.host)
         return self._runner.jit
 
     def checks_left(self) -> tuple[Access, ...]:
@@ -278,7 +277,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
             return verdicts
         record = on_fault == "record"
         self._runner.batch(
-            batch, verdicts, self.engine, budget, fresh, self.helpers, self.host.cpu, record=record
+            batch, verdicts, self.engine, budget, fresh, self.helpers, self.host, record=record
         )
         return verdicts
 

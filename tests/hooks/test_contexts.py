@@ -244,3 +244,20 @@ def test_layouts() -> None:
         with pytest.raises(ValueError, match="b"):
             layout["b"].pack(value)
     assert CONTEXT == 1 << 28
+
+
+def _traced() -> Host:
+    host = Host()
+    host.memory[0xFFFF_8880_0000_0000] = bytes(range(64))
+    return host
+
+
+def test_typed_pointers_lead_into_the_kernels_memory() -> None:
+    text = "ldxdw r1, [r1]\nldxb r0, [r1+7]\nexit"
+    arguments = (0xFFFF_8880_0000_0000,)
+    assert run(text, HOOKS["tracing"], host=_traced, args=arguments).value == 7
+    for bad in ("ldxb r0, [r1+64]", "stb [r1], 0"):
+        with pytest.raises(MemoryFault, match="kernel memory"):
+            run(f"ldxdw r1, [r1]\n{bad}\nexit", HOOKS["lsm"], host=_traced, args=arguments)
+    with pytest.raises(MemoryFault):
+        run(text, HOOKS["raw_tracepoint"], host=_traced, args=arguments)

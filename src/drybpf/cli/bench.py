@@ -62,7 +62,7 @@ def _native(program: Program, memory: bytes, repeat: int, engine: str) -> tuple[
         prepare(program.hook.shape, may_write=program.code.may_write)  # before the clock starts
         begin = perf_counter_ns()
         jit = Jit(program.code, program.hook.shape)
-        jit.use(program.helpers)
+        jit.use(program.helpers, program.host)
         jit.variant()
         compiled = perf_counter_ns() - begin
         return compiled, jit.repeat(program.state(memory), repeat)

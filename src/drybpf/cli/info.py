@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from drybpf.maps import MapDefinition
     from drybpf.objects import Object, ObjectProgram
 
+LARGEST = 4096  # bytes of a variable whose value is shown
+
 
 @click.command()
 @click.argument("file")
@@ -38,7 +40,7 @@ def _report(file: str, obj: Object) -> dict[str, Any]:
             "type": type_name(variable.codec),
             "size": variable.codec.size,
             "writable": section.source.writable,
-            "value": to_json(section[name]),
+            "value": to_json(section[name]) if variable.codec.size <= LARGEST else None,
         }
         for section in obj.data.sections.values()
         for name, variable in section.source.variables.items()

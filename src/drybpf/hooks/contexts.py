@@ -154,6 +154,9 @@ _REGISTERS = MappingProxyType(
     | {"ret": "ax"}
 )
 _MOST_ARGUMENTS = 12
+_KERNEL = 1 << 63  # the first address of the kernel's memory
+# Programs whose arguments are pointers with a type: they read the kernel's memory directly.
+_TYPED = ("tracing", "lsm", "struct_ops", "netfilter")
 
 
 class CallHook(ContextHook):
@@ -211,6 +214,11 @@ class CallHook(ContextHook):
         region = Region(self.layout.name, CONTEXT, context, writable=writable, protected=spans)
         state.memory.map(region)
         state.registers[1] = CONTEXT
+        if self.program_type in _TYPED:
+            for address, piece in state.host.memory.pieces():
+                if address >= _KERNEL:
+                    kernel = Region("kernel memory", address, piece, writable=False)
+                    state.memory.map(kernel)
 
     def returned(self, fields: Mapping[str, FieldValue]) -> bool:
         """Whether the program runs after the function that it traces."""

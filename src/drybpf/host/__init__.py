@@ -6,6 +6,7 @@ from drybpf.host.host import Host
 from drybpf.host.memory import HostMemory
 from drybpf.host.network import Interface, Network, Route, TunnelInfo
 from drybpf.host.process import Cgroup, Process
+from drybpf.host.randomness import Randomness
 from drybpf.host.sockets import Socket, Sockets
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Interface",
     "Network",
     "Process",
+    "Randomness",
     "Route",
     "Socket",
     "Sockets",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from weakref import WeakSet
 
 from drybpf.host.card import Card
 from drybpf.host.clock import Clock
 from drybpf.host.memory import HostMemory
 from drybpf.host.network import Interface, Network, TunnelInfo
 from drybpf.host.process import Process
+from drybpf.host.randomness import Randomness
 from drybpf.host.sockets import Socket, Sockets
 
 
@@ -23,7 +25,7 @@ class Host:
     """
 
     clock: Callable[[], int] = field(default_factory=Clock)
-    random: Random = field(default_factory=lambda: Random(0))  # noqa: S311 (repeatable by design)
+    random: Random = field(default_factory=Randomness)
     cpu: int = 0
     pid: int = 1
     uid: int = 0
@@ -43,6 +45,20 @@ class Host:
     netns_cookie: int = 1
     counters: dict[int, int] = field(default_factory=dict)  # of perf events, by slot of their map
     sysctls: dict[str, bytes] = field(default_factory=dict)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, and tell those who have compiled it into a program."""
+        object.__setattr__(self, name, value)
+        for watcher in list(self.__dict__.get("_watchers", ())):
+            watcher.helpers_changed()
+
+    def watch(self, watcher: object) -> None:
+        """Have `watcher.helpers_changed()` called after changes, as long as the watcher lives."""
+        self.__dict__.setdefault("_watchers", WeakSet()).add(watcher)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle without those who watch."""
+        return {name: value for name, value in self.__dict__.items() if name != "_watchers"}
 
     @property
     def interfaces(self) -> dict[int, Interface]:

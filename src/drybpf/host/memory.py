@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 
 
 class HostMemory:
@@ -37,6 +38,10 @@ class HostMemory:
         if place < 0 or self._starts[place] != address:
             raise KeyError(address)
         del self._starts[place], self._pieces[place]
+
+    def pieces(self) -> Iterator[tuple[int, bytearray]]:
+        """The pieces with their addresses, upwards."""
+        return zip(self._starts, self._pieces, strict=True)
 
     def read(self, address: int, length: int) -> bytes | None:
         """Bytes, out of pieces that may adjoin; None where some are not mapped."""

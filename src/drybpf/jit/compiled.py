@@ -19,8 +19,10 @@ from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.errors import CompileError, ExecutionError
+from drybpf.helpers.host_natives import for_compiled
 from drybpf.helpers.kernel import KernelHelper
 from drybpf.helpers.native import NativeHelper
+from drybpf.host import Host
 from drybpf.isa.semantics import LOADS, M32, STORES
 from drybpf.jit import drive, layout
 from drybpf.jit.batches import way_in
@@ -254,13 +256,15 @@ class Jit:
         named = {i.imm64 for i in self.code.slots if i and i.second is not None and not i.src}
         return surroundings(self.space, named.union(self.code.references.values()))
 
-    def use(self, helpers: HelperTable) -> None:
+    def use(self, helpers: HelperTable, host: Host) -> None:
         """Compile for these helpers: those in restricted Python and the kernel's are inlined."""
         if not self._numbers:
             return
-        found = {number: helpers.get(number) for number in self._numbers}
+        found = {number: for_compiled(helpers, number, host) for number in self._numbers}
         known = {n: h for n, h in found.items() if isinstance(h, KernelHelper)}
         kernel = {n: h.native for n, h in known.items() if h.native in LOWERINGS}
+        natives = {n: h.function for n, h in found.items() if isinstance(h, NativeHelper)}
+        numbered = "tail_call" in kernel.values()
         moves = any(
             getattr(helper, "moves_packet", True)
             for helper in found.values()
@@ -268,10 +272,11 @@ class Jit:
         )
         choices = replace(
             self._choices,
-            natives={n: h.function for n, h in found.items() if isinstance(h, NativeHelper)},
+            natives=natives,
             kernel=kernel,
-            moving=(moves or "tail_call" in kernel.values()) and bool(self.shape.headroom),
-            numbered="tail_call" in kernel.values(),
+            moving=(moves or numbered) and bool(self.shape.headroom),
+            numbered=numbered,
+            sealed=not numbered and len(kernel) + len(natives) == len(self._numbers),
         )
         if choices != self._choices:
             self._choices = choices
@@ -309,7 +314,7 @@ class Jit:
                 choices = replace(choices, kernel=_countable(choices.kernel, start))
             if tail:
                 moving = bool(self.shape.headroom)
-                choices = replace(choices, tail=True, numbered=True, moving=moving)
+                choices = replace(choices, tail=True, numbered=True, sealed=False, moving=moving)
             variant = Variant(self.code, self.shape, choices, self.ledgers)
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
@@ -383,7 +388,7 @@ class Jit:
 
         Raises the run's fault where compiled code cannot finish it.
         """
-        self.use(state.helpers)
+        self.use(state.helpers, state.host)
         variant = self.variant()
         exchange = Exchange(state, variant.helper_numbers(self.space), moving=variant.moving)
         exchange.put(min(state.fuel, layout.SLICE))
@@ -404,14 +409,14 @@ class Jit:
         fresh: Callable[[object], State],
         helpers: HelperTable,
         outdated: Callable[[], None],
-        cpu: int,
+        host: Host,
     ) -> tuple[Callable[..., int], Variant] | None:
         """A built-in function from packet to r0, or None where the program needs more.
 
         `fresh` makes the state of a run on a packet, for what compiled code leaves.  `outdated` is
         called when a guess has failed, so that binding again gives a better function.
         """
-        if not self.is_plain(helpers):
+        if not self.is_plain(helpers, host):
             return None
         given = min(budget, layout.SLICE)
 
@@ -433,19 +438,19 @@ class Jit:
         env[layout.ENV_STORES] = ctypes.addressof(stores)
         env[layout.ENV_PROGRAMS] = self._tails().address
         env[layout.ENV_EPOCH] = self.space.epoch_address
-        env[layout.ENV_CPU] = cpu
-        table, kept = self._native_helpers(variant, helpers)
+        env[layout.ENV_CPU] = host.cpu
+        table, kept = self._native_helpers(variant, helpers, host)
         return variant.bind(name, given, fallback, (table, (kept, stores))), variant
 
     def _tails(self) -> Tails:
         return tails_of(self.space, counting=False, covering=meter.is_active())
 
     def _native_helpers(
-        self, variant: Variant, helpers: HelperTable
+        self, variant: Variant, helpers: HelperTable, host: Host
     ) -> tuple[ctypes.Array[ctypes.c_uint64], object]:
         """The table of helpers where Python cannot be asked: a call of one in Python leaves."""
         found = (
-            None if number is None else helpers.get(number)
+            None if number is None else for_compiled(helpers, number, host)
             for number in variant.helper_numbers(self.space)
         )
         return helper_table([h if isinstance(h, NativeHelper) else None for h in found], [])
@@ -457,7 +462,7 @@ class Jit:
         budget: int,
         fresh: Callable[[object], State],
         helpers: HelperTable,
-        cpu: int,
+        host: Host,
         *,
         record: bool,
     ) -> None:
@@ -465,11 +470,11 @@ class Jit:
 
         The caller has made sure, by `is_plain`, that compiled code can do it.
         """
-        table = self._native_helpers(self._batch_variant(), helpers)
+        table = self._native_helpers(self._batch_variant(), helpers, host)
         exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
         stores, words = host_table(self.space), exchange.words
         words[layout.HELPERS] = ctypes.addressof(table[0])
-        words[layout.STORES], words[layout.CPU] = ctypes.addressof(stores), cpu
+        words[layout.STORES], words[layout.CPU] = ctypes.addressof(stores), host.cpu
         words[layout.PROGRAMS] = self._tails().address
         index = 0
         while index < len(packets):
@@ -493,9 +498,9 @@ class Jit:
             elif exchange.bad_offsets:
                 fresh(packets[index])  # raises: the offsets leave the data, or it is too long
 
-    def is_plain(self, helpers: HelperTable) -> bool:
+    def is_plain(self, helpers: HelperTable, host: Host) -> bool:
         """Whether a packet is all that compiled code needs: no helper in Python, no context."""
-        self.use(helpers)
+        self.use(helpers, host)
         variant, natives = self.variant(), self._choices.natives
         return variant.plain and all(number in natives for number in variant.module.helpers)
 

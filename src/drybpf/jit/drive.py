@@ -32,7 +32,7 @@ def run(engine: Jit, state: State, *, counting: bool = False) -> int:
     """
     if not _is_fresh(engine, state):
         return interpreter.run(state)
-    engine.use(state.helpers)
+    engine.use(state.helpers, state.host)
     return _drive(engine, state, None, counting=counting)
 
 
@@ -91,7 +91,7 @@ def _place_of(engine: Jit, state: State) -> _Place | None:
     found = engine.engine_of(state.code)
     if found is None or state.finished or found.is_full:
         return None
-    found.use(state.helpers)
+    found.use(state.helpers, state.host)
     if state.code is not engine.code and state.pc == 0:
         return _Place(found, None, tail=True)
     return _Place(found, state.pc)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.entry import Shape
+from drybpf.helpers.host_natives import for_compiled
 from drybpf.helpers.native import NativeHelper
 from drybpf.jit import layout
 from drybpf.jit.surroundings import host_table
@@ -37,6 +38,13 @@ class NativeContext(Context):
         """Keep the words beside the state."""
         super().__init__(state, number)
         object.__setattr__(self, "words", words)
+
+    def count_tail_call(self) -> bool:
+        """Count a tail call where compiled code counts its own."""
+        self.state.tail_calls = self.words[layout.TAIL_CALLS]
+        allowed = super().count_tail_call()
+        self.words[layout.TAIL_CALLS] = self.state.tail_calls
+        return allowed
 
     @property
     def memory(self) -> Memory:
@@ -94,11 +102,15 @@ class Exchange:
         if self._moving and frame is not None:
             words[layout.PACKET] = host_address(frame.buffer)
             words[layout.LOW], words[layout.BEGIN], words[layout.HIGH] = frame.start, begin, end
+            words[layout.LIMIT] = frame.limit
 
     def _prepare_helpers(self, numbers: Sequence[int | None]) -> None:
         state, words = self.state, self.words
         table, kept = helper_table(
-            [None if number is None else state.helpers.get(number) for number in numbers],
+            [
+                None if number is None else for_compiled(state.helpers, number, state.host)
+                for number in numbers
+            ],
             [None if number is None else NativeContext(state, number, words) for number in numbers],
         )
         words[layout.HELPERS] = ctypes.addressof(table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from errno import E2BIG, ENOENT, ENOSPC
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,7 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
 
     def __len__(self) -> int:
         """The number of keys."""
-        return self._storage.word(layout.COUNT)
+        return self._count()
 
     def __contains__(self, key: object) -> bool:
         """Whether a key has a value."""
@@ -109,10 +109,14 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
 
     def keys_in_order(self) -> list[bytes]:
         """The keys, the one that came first, first."""
+        return [key for key, _ in self._pairs()]
+
+    def _pairs(self) -> list[tuple[bytes, int]]:
+        """The keys in order, each with the offset of its value."""
         begin, between = self._words[layout.KEYS], self._words[layout.KEY_STRIDE]
-        size, view = self.definition.key_size, self.storage
-        starts = (begin + entry * between for entry in self._entries())
-        return [bytes(view[start : start + size]) for start in starts]
+        size, view, step = self.definition.key_size, self.storage, self._words[layout.STRIDE]
+        places = ((begin + entry * between, entry * step) for entry in self._entries())
+        return [(bytes(view[start : start + size]), offset) for start, offset in places]
 
     def _entries(self) -> memoryview:
         """The numbers of the entries in use, in their order."""
@@ -142,7 +146,8 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
 
     def snapshot(self) -> dict[Any, Any]:
         """A dict; keys that are lists become tuples."""
-        return {_hashable(key): value for key, value in self.items()}
+        unpack = self._key.unpack
+        return {_hashable(unpack(key)): self._get(offset) for key, offset in self._pairs()}
 
     def restore(self, snapshot: Mapping[Any, Any]) -> None:
         """Make the contents those of a mapping."""
@@ -150,11 +155,12 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
         for key, value in snapshot.items():
             self[key] = value
 
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        unpack = self._key.unpack
+        return ((unpack(key), self._get(offset)) for key, offset in self._pairs())
+
     def _contents(self) -> list[tuple[bytes, list[bytes]]]:
-        between = self._words[layout.STRIDE]
-        offsets = (entry * between for entry in self._entries())
-        pairs = zip(self.keys_in_order(), offsets, strict=True)
-        return [(key, self._raw(offset)) for key, offset in pairs]
+        return [(key, self._raw(offset)) for key, offset in self._pairs()]
 
     def _fill(self, contents: list[tuple[bytes, list[bytes]]]) -> None:
         for key, values in contents:

@@ -67,7 +67,7 @@ class QueueMap(Keyless):
 
     def __len__(self) -> int:
         """The number of values."""
-        return self._storage.word(layout.COUNT)
+        return self._count()
 
     def __iter__(self) -> Iterator[Any]:
         """The values in the order in which `pop` would give them; they stay."""
@@ -81,6 +81,9 @@ class QueueMap(Keyless):
     def restore(self, snapshot: Iterable[Any]) -> None:
         """Make the contents those of a list, the oldest first."""
         self._fill([self._pack(value) for value in snapshot])
+
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        return enumerate(self)
 
     def _contents(self) -> list[bytes]:
         first, size = self._storage.word(layout.CONSUMED), self.definition.max_entries

@@ -81,7 +81,8 @@ class EventMap(Map):
         """The events from a position on, each with the position behind it."""
         begin, values = self._words[layout.RECORDS], self._words[layout.VALUES]
         mask = self._words[layout.INDEX_MASK]
-        while at < self._storage.word(layout.PRODUCED):
+        end = min(self._storage.word(layout.PRODUCED), at + mask)
+        while at < end:
             header = self._storage.word(begin + (at & mask))
             if header & BUSY:
                 return
@@ -110,6 +111,9 @@ class EventMap(Map):
         if isinstance(value, (bytes, bytearray)) or self.codec is None:
             return bytes(value)
         return self.codec.pack(value)
+
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        return enumerate(self.snapshot())
 
     def _contents(self) -> list[Event]:
         at = self._storage.word(layout.CONSUMED)

@@ -1,9 +1,14 @@
 """Object files: what clang made, read, linked, named, and bound to hooks so that it runs.
 
-strings, elf, btf, btf_ext      bytes to values, `ObjectError` for everything malformed
-sections, functions, references what is a program, of which type, and what it refers to
-linker, namespace, loader       linked code by name: data only
-programs                        programs to run by name: `load`
+strings, elf, btf, btf_ext           bytes to values, `ObjectError` for everything malformed
+sections, customs, functions         what is a program, of which type
+references, core_*, linker           what code refers to, CO-RE, code in one piece
+codecs, records, typed               how Python sees C's values
+legacy_maps, btf_maps, variables,
+externs, tail_calls                  what else an object says of its surroundings
+loader                               all of that from a file, as data: `read_object`
+data, resolver, binding, programs,
+object                               placed in a space, bound to it, ready to run: `load`
 """
 
 from drybpf.objects.linker import LinkedProgram

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from drybpf.errors import BpfError, MapError, ObjectError
 from drybpf.helpers import Helpers
 from drybpf.helpers.kernel import kernel_helpers
+from drybpf.helpers.kfuncs import helper_number
 from drybpf.host import Host
 from drybpf.maps import Map, MapDefinition, MapType
 from drybpf.objects.binding import bind
@@ -55,7 +56,8 @@ class Object:
         self.file = file
         self.helpers = Helpers(parent=helpers)
         for name, function in {**MEMORY_FUNCTIONS, **(kfuncs or {})}.items():
-            self.helpers.register(name, function)
+            if name in (kfuncs or {}) or helper_number(name) not in self.helpers:
+                self.helpers.register(name, function)
         self.host = host or Host()
         self.space = space or _space_of(maps or {}) or Space()
         self._faults = Faults(self.helpers)
@@ -71,6 +73,7 @@ class Object:
         self._failed: dict[str, str] = {}
         self._null: dict[str, str] = {}  # pointers in data sections that cannot be given
         self._maps: dict[str, Map] = {}
+        self._own: set[str] = set()  # the names of maps that are not another's, too
         for source in file.maps.values():
             found = self._map(source, maps or {})
             if isinstance(found, str):
@@ -81,7 +84,8 @@ class Object:
         self.maps: Namespace[Any] = Namespace(self._maps, self._filled_map, "map")
         for name, source in file.maps.items():
             held = {slot: self._maps.get(inner) for slot, inner in source.maps.items()}
-            self._put(name, {slot: inner for slot, inner in held.items() if inner is not None})
+            if name in self._own:
+                self._put(name, {slot: inner for slot, inner in held.items() if inner is not None})
         self._resolver = self._resolve(unknown)
         self.programs: Namespace[ObjectProgram] = Namespace(file.programs, self._bind, "program")
 
@@ -142,6 +146,7 @@ class Object:
         except (ValueError, BpfError) as error:
             return f"{error}; give load(..., maps={{{definition.name!r}: Map.create(…)}})"
         self.space.add_map(created)
+        self._own.add(definition.name)
         return created
 
     def _resolve(self, unknown: frozenset[str]) -> Resolver:
@@ -174,14 +179,14 @@ class Object:
             helpers=self.helpers,
             host=self.host,
             space=self.space,
-            prepare=self._before_run,
+            prepare=self._prepare,
             license=self.license,
         )
 
-    def _before_run(self) -> None:
+    def _prepare(self, *, run: bool = True) -> None:
         """What must have happened when a program runs: arrays filled, constants constant."""
         self._fill()
-        for section in self._sections.values():
+        for section in self._sections.values() if run else ():
             section.freeze()
 
     def _filled_map(self, name: str) -> Map:
@@ -206,7 +211,8 @@ class Object:
                 filled[slot] = value
         except (ValueError, TypeError, IndexError, MapError) as error:
             raise ObjectError(f"map {name!r}: {error}") from error
-        filled.keep()
+        if name in self._own:
+            filled.keep()
 
     def __getitem__(self, name: str) -> ObjectProgram:
         """The program of that name; a `KeyError` names those that there are."""

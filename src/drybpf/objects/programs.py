@@ -11,7 +11,7 @@ from drybpf import hooks, verifier
 from drybpf.asm import format_instruction
 from drybpf.errors import Finding, ObjectError, VerifierError
 from drybpf.helpers import Helpers
-from drybpf.helpers.kernel import describe_missing, kernel_helpers, missing
+from drybpf.helpers.kernel import KernelHelper, describe_missing, kernel_helpers, misplaced, missing
 from drybpf.hooks import Raw
 from drybpf.host import Host
 from drybpf.objects.binding import Bound, bind
@@ -45,13 +45,14 @@ class ObjectProgram(Program):
         helpers: Helpers | None = None,
         host: Host | None = None,
         space: Space | None = None,
-        prepare: Callable[[], None] | None = None,
+        prepare: Callable[..., None] | None = None,
         license: str = "",  # noqa: A002 (what the section is called)
     ) -> None:
         """Attach linked code to the hook of its type.
 
         `bound` is the same code with its references resolved; without it none is.  `prepare` is
-        called before the first run.  `license` is the object's, for the kernel.
+        called before the first run, and with `run=False` before a pickling.  `license` is the
+        object's, for the kernel.
         """
         helpers = helpers if helpers is not None else Helpers()
         if bound is None:
@@ -107,6 +108,10 @@ class ObjectProgram(Program):
             if number not in self.helpers:
                 why = describe_missing(number, self.hook.program_type)
                 yield Obstacle(pc, f"calls a helper that is missing: {why}")
+            elif isinstance(self.helpers.find(number), KernelHelper) and (
+                why := misplaced(number, self.hook.program_type)
+            ):
+                yield Obstacle(pc, f"calls {why}")
 
     @property
     def cannot_run(self) -> str:
@@ -153,6 +158,8 @@ class ObjectProgram(Program):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as a plain program: what the file says besides is not kept."""
+        if self._prepare is not None:
+            self._prepare(run=False)
         return rebuild, (Program, self.code, self.options())
 
     def __repr__(self) -> str:

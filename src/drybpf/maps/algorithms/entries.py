@@ -105,7 +105,7 @@ def walk(m: int, out: int, limit: int) -> int:
     """Write the numbers of the entries in use to `out`, 4 bytes each, at most `limit` of them."""
     count = 0
     at = load64(m + HEAD)
-    while at and count < limit:
+    while at and at <= load64(m + CAPACITY) and count < limit:
         store32(out + count * 4, at - 1)
         at = load32(link(m, at - 1))
         count += 1

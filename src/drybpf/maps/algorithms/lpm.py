@@ -137,7 +137,7 @@ def renew(m: int) -> int:
     forget(m)
     size = load64(m + KEY_SIZE) - 4
     at = load64(m + HEAD)
-    left = load64(m + COUNT)
+    left = load64(m + CAPACITY)
     while at and left:
         if at <= load64(m + CAPACITY):
             key = m + load64(m + KEYS) + (at - 1) * load64(m + KEY_STRIDE)

@@ -36,8 +36,9 @@ def reserve(m: int, size: int, flags: int) -> int:
         return NOTHING
     mask = load64(m + INDEX_MASK)
     produced = load64(m + PRODUCED)
-    end = produced + (size + 15 & ~7)
-    if size > SIZE or end - load64(m + CONSUMED) > mask:
+    length = size + 15 & ~7
+    end = produced + length
+    if size > SIZE or length > mask or end - load64(m + CONSUMED) > mask:
         store64(m + LOST, load64(m + LOST) + 1)
         return NOTHING
     store64(m + load64(m + RECORDS) + (produced & mask & ~7), size | BUSY)
