@@ -36,7 +36,13 @@ class Judge:
             self.objects[engine] = drybpf.load(fixture(name), host=Host(cpus=cpus.possible()))
             prepare(self.objects[engine])
 
-    def run(self, packet: bytes, *, cpu: int = 0, **fields: Any) -> Result:
+    def run(
+        self,
+        packet: bytes,
+        *,
+        cpu: int = 0,
+        **fields: Any,  # noqa: ANN401 (of the hook)
+    ) -> Result:
         """Run on every engine and compare all that can be seen; gives the interpreter's result."""
         results = {}
         for engine, each in self.objects.items():
@@ -95,6 +101,6 @@ def _padded(event: Event) -> Event:
     return Event(event.cpu, event.data + bytes(-(len(event.data) + 4) % 8))
 
 
-def _without_timer(value: Any) -> object:
+def _without_timer(value: Any) -> object:  # noqa: ANN401 (whatever the map shows)
     fields = getattr(value, "_fields", ())
     return {name: value[name] for name in fields if name != "timer"} if "timer" in fields else value

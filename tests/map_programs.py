@@ -52,8 +52,8 @@ class Generator:
         self.packet()
         for _ in range(self.random.randrange(3, 9)):
             self.random.choices(
-                (self.operation, self.adjust, self.tail_call, self.loop, self.access),
-                (9, 2, 1, 2, 3),
+                (self.operation, self.adjust, self.tail_call, self.loop, self.access, self.ask),
+                (9, 2, 0.6, 2, 3, 2),
             )[0]()
         self.lines += ["mov r0, r9", "exit"]
         return "\n".join(self.lines)
@@ -82,6 +82,21 @@ class Generator:
         else:
             self.lines.append(f"stx{name} [r7+{offset}], r9")
         self.lines.append(f"{end}:")
+
+    def ask(self) -> None:
+        """A helper that only gives a number."""
+        if self.chance(0.3):
+            self.lines += [f"call {self.random.choice((5, 7, 8, 118, 125))}", "add r9, r0"]
+            return
+        self.lines += ["stxdw [r10-96], r9", "stdw [r10-88], 77"]
+        for register in (1, 3):
+            size = self.random.choice((0, 4, 8, 16, 7))
+            base = self.random.choice(("mov r{}, r10", "mov r{}, r10", "mov r{}, r7"))
+            self.lines.append(base.format(register) if size else f"mov r{register}, 0")
+            if base.endswith("r10") and size:
+                self.lines.append(f"add r{register}, -96")
+            self.lines.append(f"mov r{register + 1}, {size}")
+        self.lines += [f"mov r5, {self.random.choice((0, -1, 5))}", "call 28", "add r9, r0"]
 
     def key(self, definition: MapDefinition) -> None:
         """A key at r10-32, often one that there is."""

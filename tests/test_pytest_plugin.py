@@ -511,3 +511,29 @@ def test_counts_of_workers_are_plain_data() -> None:
     assert json.loads(json.dumps(data)) == json.loads(
         json.dumps(Coverage.from_json(data).to_json())
     )
+
+
+# Maps
+
+MAPS = """
+@pytest.mark.bpf("load_maps.o", "enter")
+def test_it(bpf, bpf_maps):
+    outcome = bpf.run(bytes(1))
+    assert outcome == Expect(action="TX", maps={"totals": {2: WANTED}})
+    assert bpf_maps["totals"][2] == 1
+"""
+
+
+def test_maps_are_expected_and_fresh(run: Run, pytester: pytest.Pytester) -> None:
+    shutil.copy(fixture("load_maps"), pytester.path)
+    run(MAPS.replace("WANTED", "1"), "--bpf-engine=both").assert_outcomes(passed=2)
+    result = run(MAPS.replace("WANTED", "5"))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E*map totals, as it is → as expected:",
+            "E*[[]2]: 1 → 5",
+            "*last BPF run*",
+            "map totals: 2: 1",
+        ]
+    )

@@ -32,18 +32,20 @@ if TYPE_CHECKING:
         VerifierError,
     )
     from drybpf.helpers import Helpers
-    from drybpf.hooks import XdpAction
-    from drybpf.host import Clock, Host
+    from drybpf.hooks import HOOKS, TcAction, XdpAction
+    from drybpf.host import Clock, Host, Interface, Network, Process, Route, Socket, TunnelInfo
     from drybpf.objects import Object, ObjectProgram, ProgramType, load
     from drybpf.packets import Capture, Packet, read_capture, write_capture
     from drybpf.program import Program
     from drybpf.result import Result
     from drybpf.state import Context
+    from drybpf.topology import Topology
     from drybpf.vm import EbpfVmFixedMbuff, EbpfVmMbuff, EbpfVmNoData, EbpfVmRaw
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "HOOKS",
     "AssemblyError",
     "BpfCode",
     "BpfError",
@@ -66,19 +68,27 @@ __all__ = [
     "Helpers",
     "HighLevelInsn",
     "Host",
+    "Interface",
     "InvalidInstruction",
     "KernelError",
     "MemoryFault",
+    "Network",
     "Object",
     "ObjectError",
     "ObjectProgram",
     "Packet",
     "PacketBatch",
     "PacketError",
+    "Process",
     "Program",
     "ProgramType",
     "Result",
+    "Route",
+    "Socket",
     "SourceLine",
+    "TcAction",
+    "Topology",
+    "TunnelInfo",
     "UnknownHelper",
     "Verdicts",
     "VerifierError",
@@ -110,13 +120,14 @@ _HOMES = {
             "MemoryFault ObjectError PacketError UnknownHelper VerifierError"
         ),
         "drybpf.helpers": "Helpers",
-        "drybpf.hooks": "XdpAction",
-        "drybpf.host": "Clock Host",
+        "drybpf.hooks": "HOOKS TcAction XdpAction",
+        "drybpf.host": "Clock Host Interface Network Process Route Socket TunnelInfo",
         "drybpf.objects": "Object ObjectProgram ProgramType load",
         "drybpf.packets": "Capture Packet read_capture write_capture",
         "drybpf.program": "Program",
         "drybpf.result": "Result",
         "drybpf.state": "Context",
+        "drybpf.topology": "Topology",
         "drybpf.vm": "EbpfVmFixedMbuff EbpfVmMbuff EbpfVmNoData EbpfVmRaw",
     }.items()
     for name in names.split()

@@ -62,9 +62,12 @@ class Runner:
 
         `state.instructions` is exact where the interpreter ran, or with `counting`.
         """
-        if trace is not None or not self.compiles(engine):
-            return interpreter.run(state, trace)
-        return self.jit.run(state, counting=counting)
+        try:
+            if trace is not None or not self.compiles(engine):
+                return interpreter.run(state, trace)
+            return self.jit.run(state, counting=counting)
+        finally:
+            state.release()
 
     def compiles(self, engine: Engine) -> bool:
         """Whether the next run is by compiled code."""
@@ -121,6 +124,8 @@ class Runner:
                     error.add_note(f"packet {index} of the batch")
                     raise
                 verdicts.faults[index] = error
+            finally:
+                state.release()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle without what is compiled."""

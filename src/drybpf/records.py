@@ -155,3 +155,10 @@ class SysctlWritten(Record):
 
     name: str
     value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged(Record):
+    """TCP was told to acknowledge all up to a number."""
+
+    number: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 from drybpf.code import Code
 from drybpf.entry import NO_LAYOUT, NO_SHAPE, Layout, Shape
@@ -103,7 +103,11 @@ class HookState:
 
     def copy(self) -> Self:
         """Copy what can change."""
-        return replace(self, reservations=dict(self.reservations), sockets=dict(self.sockets))
+        return replace(
+            self,
+            reservations=dict(self.reservations),
+            sockets=dict(self.sockets),
+        )
 
 
 @dataclass(slots=True)
@@ -154,6 +158,16 @@ class State:
             list(self.records),
             self.hook.copy(),
         )
+
+    def release(self) -> None:
+        """Give up the samples of ring buffers that the run reserved and did not hand over.
+
+        Whoever reads a ring would wait for them for ever.
+        """
+        for handle, offset in self.hook.reservations.values():
+            ring: Any = self.space.maps[handle]
+            ring.discard(offset)
+        self.hook.reservations.clear()
 
     def move_packet(self, low: int, data: int, high: int) -> None:
         """Let the program see the packet's buffer from `low` up to `high`; it begins at `data`.

@@ -269,3 +269,49 @@ def test_a_long_loop_ends_by_the_budget() -> None:
     twins = Twins(LOOP.replace("TIMES", "8000000").replace("FLAGS", "0").replace("r1, 6", "r1, -1"))
     with pytest.raises(BudgetExceeded):
         twins.run(budget=5000)
+
+
+DRAIN = """
+    stdw [r10-8], 0
+    lddw r1, {ring}
+    lddw r2, code_addr(body)
+    mov r3, r10
+    add r3, -8
+    mov r4, 0
+    call 209
+    mov r6, r0
+    ldxdw r0, [r10-8]
+    lsh r6, 32
+    or r0, r6
+    exit
+body:
+    mov r6, r1
+    mov r7, r2
+    mov r1, r10
+    add r1, -8
+    mov r2, 4
+    mov r3, r6
+    mov r4, 1
+    mov r5, 0
+    call 201
+    ldxw r1, [r10-8]
+    ldxdw r2, [r7]
+    add r2, r1
+    stxdw [r7], r2
+    mov r0, 0
+    jne r1, 9, +1
+    mov r0, 1
+    exit
+"""
+
+
+def test_samples_of_users_are_drained() -> None:
+    twins = Twins(DRAIN, ring=(MapType.USER_RINGBUF, 0, 0, 4096))
+    assert twins.run().value == 0
+    for maps in twins.maps:
+        for number in (3, 5, 9, 7):
+            maps["ring"].push(b"x" + number.to_bytes(4, "little"))
+    assert twins.run().value == 3 << 32 | 17
+    assert twins.run().value == 1 << 32 | 7
+    refused = Twins(DRAIN, ring=(MapType.RINGBUF, 0, 0, 4096)).run()
+    assert refused.value == -22 << 32 & (1 << 64) - 1

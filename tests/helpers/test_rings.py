@@ -184,3 +184,16 @@ def test_a_run_on_another_cpu() -> None:
         events=EVENTS,
     )
     assert twins.run().events == (Event("events", 3, FIVE),)
+
+
+def test_a_run_that_faults_gives_its_sample_up() -> None:
+    """What it reserved would stop whoever reads the ring for ever."""
+    text = (
+        RESERVE + "ldxw r1, [r6+12]\njeq r1, 1, +1\nldxb r0, [r7+16]\nstdw [r7], 6\n" + SUBMIT + END
+    )
+    twins = Twins(text, ring=RING)
+    for _ in range(3):
+        with pytest.raises(MemoryFault):
+            twins.run(ifindex=2)
+    assert twins.run(ifindex=1).value == 0
+    assert twins.each(lambda maps: [data[0] for data in maps["ring"]]) == [6]

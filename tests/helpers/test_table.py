@@ -68,7 +68,7 @@ def test_a_table_for_each_type() -> None:
     ("number", "hook", "message"),
     [
         (9, "xdp", "bpf_skb_store_bytes#9 does not exist for xdp programs"),
-        (24, "sched_cls", "bpf_get_route_realm#24 is not simulated; give the program one"),
+        (149, "sched_cls", "bpf_snprintf_btf#149 is not simulated; give the program one"),
         (212, "xdp", "helper 212 is no helper of the kernel; give the program one"),
         (kfunc_number("bpf_obj_new_impl"), "xdp", "the kernel's function bpf_obj_new_impl is not"),
     ],

@@ -328,3 +328,16 @@ def test_a_map_that_nobody_has_goes_at_once() -> None:
         weakref.finalize(made, gone.append, native)
         del made
     assert gone == [False, True]
+
+
+def test_showing_a_map_takes_nothing_out() -> None:
+    events = create("ringbuf", entries=4096)
+    queue = create("queue", value=4, entries=3)
+    for each in (events, queue):
+        each.push(b"seen")
+        before = each.snapshot()
+        assert "seen" in each._repr_html_()
+        assert each.snapshot() == before
+    for kind in ("bloom_filter", "hash", "array", "devmap", "lpm_trie"):
+        key = {"hash": 4, "lpm_trie": 8}.get(kind, 0)
+        assert kind in create(kind, key=key, value=4, entries=3)._repr_html_()

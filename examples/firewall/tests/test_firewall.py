@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from drybpf.testing import Expect, build, strategies
@@ -67,15 +67,8 @@ def test_an_echo_comes_back_as_it_was(bpf, ip, here, there):
     assert bpf.run(sent) == Expect(action="TX", packet=answer)
 
 
-# The programs keep no state, so that one object may serve all packets that Hypothesis thinks of.
-many = settings(
-    deadline=None,
-    derandomize=True,  # the same packets in every run
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-@many
+# `derandomize` has Hypothesis think of the same packets in every run.
+@strategies.one_object(derandomize=True)
 @given(strategies.packets())
 def test_no_packet_makes_it_fault(bpf, frame):
     outcome = bpf.run(frame)
@@ -83,7 +76,7 @@ def test_no_packet_makes_it_fault(bpf, frame):
         assert outcome.packet == frame
 
 
-@settings(many, max_examples=300)
+@strategies.one_object(max_examples=300, derandomize=True)
 @given(strategies.ethernet(strategies.ipv4(strategies.udp(dport=st.just(7)), fragments=False)))
 def test_an_answer_is_never_answered(bpf, frame):
     first = bpf.run(frame)

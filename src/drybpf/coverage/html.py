@@ -103,7 +103,7 @@ def _line(index: int, number: int, source: str, line: Line | None) -> Iterator[s
         )
         return
     kind = "miss" if not line.hits else "part" if line.partial else "hit"
-    badges = "".join(map(_badge, line.branches)) if line.hits else ""
+    badges = "".join(_badges(line.branches)) if line.hits else ""
     never = {c.helper for c in line.instructions if c.helper is not None and not c.count}
     badges += "".join(
         f'<span class="badge never">{xml(helper_name(helper))} never called</span>'
@@ -117,11 +117,17 @@ def _line(index: int, number: int, source: str, line: Line | None) -> Iterator[s
     yield f'<tr class="under" hidden><td colspan="3">{_instructions(line)}</td></tr>'
 
 
-def _badge(branch: Branch) -> str:
-    if not branch.missing:
-        return ""
-    detail = f"insn {branch.pc} {branch.text}: taken {branch.taken}, not taken {branch.passed}"
-    return f'<span class="badge" title="{xml(detail)}">{branch.missing}</span>'
+def _badges(branches: list[Branch]) -> Iterator[str]:
+    """What is missing of a line's branches, a badge for each kind of gap."""
+    gaps: dict[str, list[str]] = {}
+    for branch in branches:
+        if branch.missing:
+            ways = f"taken {branch.taken}, not taken {branch.passed}"
+            gaps.setdefault(branch.missing, []).append(f"insn {branch.pc} {branch.text}: {ways}")
+    for what, details in gaps.items():
+        times = f" ×{len(details)}" if len(details) > 1 else ""
+        hint = xml("; ".join(details))
+        yield f'<span class="badge" title="{hint}">{what}{times}</span>'
 
 
 def _instructions(line: Line) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from drybpf.helpers.arguments import callback, map_of, refuse, u32
+from drybpf.helpers.dynptr import Dynptr, store_dynptr
 from drybpf.helpers.errno import E2BIG, EINVAL, ENOENT
 from drybpf.maps import MapType
 from drybpf.state import Context, Enter, Invoke
 
 MAX_LOOPS = 1 << 23  # BPF_MAX_LOOPS
+MOST_SAMPLES = 1 << 17  # that one call takes: BPF_MAX_USER_RINGBUF_SAMPLES
+_WAKEUPS = 3  # BPF_RB_NO_WAKEUP and BPF_RB_FORCE_WAKEUP
 
 
 def tail_call(context: Context, _skb: int, handle: int, index: int, *_: int) -> int | Enter:
@@ -96,6 +99,44 @@ def _visit(
         handle = walked.handle
         return Invoke(entry, (handle, start, value, argument), then)
     return calls
+
+
+def user_ringbuf_drain(
+    context: Context, handle: int, function: int, argument: int, flags: int, *_: int
+) -> int | Invoke:
+    """Call `function(dynptr, argument)` for each sample of a user's, until it gives other than 0.
+
+    The result is the number of samples taken.
+    """
+    ring = map_of(context, handle)
+    entry = callback(context, function)
+    if ring.definition.type != MapType.USER_RINGBUF or flags & ~_WAKEUPS:
+        return -EINVAL
+    return _drain(context, ring, entry, argument, 0)
+
+
+def _drain(
+    context: Context,
+    ring: Any,  # noqa: ANN401 (a map)
+    entry: int,
+    argument: int,
+    taken: int,
+) -> int | Invoke:
+    sample = next(ring.events(), None) if taken < MOST_SAMPLES else None
+    if sample is None:
+        return taken
+    data = context.memory.add("sample", sample.data, writable=False).start
+    pointer = context.memory.add("dynptr", bytearray(16)).start
+    store_dynptr(context, pointer, Dynptr(data, len(sample.data), read_only=True))
+
+    def then(after: Context, result: int) -> int | Invoke:
+        for address in (data, pointer):
+            region = after.memory.dynamic(address)
+            if region is not None:
+                after.memory.unmap(region)
+        return taken + 1 if result else _drain(after, ring, entry, argument, taken + 1)
+
+    return Invoke(entry, (pointer, argument), then)
 
 
 def spin_lock(context: Context, lock: int, *_: int) -> int:

@@ -102,6 +102,14 @@ def describe_missing(number: int, program_type: str = "") -> str:
     return f"{title} is not simulated; {_remedy(number if number in ROWS else repr(row.name))}"
 
 
+def misplaced(number: int, program_type: str) -> str:
+    """Where the kernel has a helper only for other types of programs with the same context."""
+    row = ROWS.get(number)
+    if row is None or not program_type or row.exists_for(program_type):
+        return ""
+    return f"{row.title}, which the kernel does not have for {program_type} programs"
+
+
 def _remedy(which: object) -> str:
     return f"give the program one of yours with helpers.register({which}, function)"
 

@@ -58,7 +58,7 @@ _TABLE = """
  21 skb_set_tunnel_key             recorded tunnels        tc lwt_xmit
  22 perf_event_read                host     tracing        all
  23 redirect                       recorded redirect       tc lwt_xmit xdp
- 24 get_route_realm                none     -              lwt tc
+ 24 get_route_realm                host     answers        lwt tc
  25 perf_event_output              recorded output         events sk_lookup
  26 skb_load_bytes                 exact    skb_bytes      packets flow_dissector sk_reuseport
  27 get_stackid                    host     tracing        probes syscall
@@ -100,7 +100,7 @@ _TABLE = """
  63 msg_pull_data                  exact    messages       sk_msg
  64 bind                           recorded socket_options cgroup_sock_addr
  65 xdp_adjust_tail                exact    xdp            xdp
- 66 skb_get_xfrm_state             none     -              tc
+ 66 skb_get_xfrm_state             host     answers        tc
  67 get_stack                      host     tracing        probes syscall
  68 skb_load_bytes_relative        exact    skb_bytes      tc cgroup_skb sk_reuseport socket_filter
  69 fib_lookup                     host     routing        tc xdp
@@ -115,7 +115,7 @@ _TABLE = """
  78 rc_keydown                     none     -              lirc_mode2
  79 skb_cgroup_id                  host     cgroups        tc cgroup_skb
  80 get_current_cgroup_id          host     process        all
- 81 get_local_storage              none     -              answers cgroup_skb sock_ops
+ 81 get_local_storage              exact    storage        answers cgroup_skb sock_ops
  82 sk_select_reuseport            recorded sockmaps       sk_reuseport
  83 skb_ancestor_cgroup_id         host     cgroups        tc cgroup_skb
  84 sk_lookup_tcp                  host     sockets        lookups
@@ -134,26 +134,26 @@ _TABLE = """
  97 skb_ecn_set_ce                 exact    skb_shape      tc cgroup_skb
  98 get_listener_sock              host     sockets        tc cgroup_skb
  99 skc_lookup_tcp                 host     sockets        lookups
-100 tcp_check_syncookie            none     -              tc xdp
+100 tcp_check_syncookie            host     syncookies     tc xdp
 101 sysctl_get_name                host     sysctl         cgroup_sysctl
 102 sysctl_get_current_value       host     sysctl         cgroup_sysctl
 103 sysctl_get_new_value           host     sysctl         cgroup_sysctl
 104 sysctl_set_new_value           host     sysctl         cgroup_sysctl
 105 strtol                         exact    strings        all
 106 strtoul                        exact    strings        all
-107 sk_storage_get                 none     -              stores cgroup_sock syscall
-108 sk_storage_delete              none     -              stores syscall
+107 sk_storage_get                 exact    storage        stores cgroup_sock syscall
+108 sk_storage_delete              exact    storage        stores syscall
 109 send_signal                    recorded process        all
-110 tcp_gen_syncookie              none     -              tc xdp
+110 tcp_gen_syncookie              host     syncookies     tc xdp
 111 skb_output                     recorded output         lsm syscall tracing
 112 probe_read_user                host     memory         all
 113 probe_read_kernel              host     memory         all
 114 probe_read_user_str            host     memory         all
 115 probe_read_kernel_str          host     memory         all
-116 tcp_send_ack                   none     -              struct_ops
+116 tcp_send_ack                   recorded answers        struct_ops
 117 send_signal_thread             recorded process        all
 118 jiffies64                      host     system         all
-119 read_branch_records            none     -              perf_event
+119 read_branch_records            host     answers        perf_event
 120 get_ns_current_pid_tgid        host     process        all
 121 xdp_output                     recorded output         lsm syscall tracing
 122 get_netns_cookie               host     sockets        cookies cgroup_sockopt sk_msg
@@ -179,8 +179,8 @@ _TABLE = """
 142 load_hdr_opt                   none     -              sock_ops
 143 store_hdr_opt                  none     -              sock_ops
 144 reserve_hdr_opt                none     -              sock_ops
-145 inode_storage_get              none     -              lsm tracing
-146 inode_storage_delete           none     -              lsm tracing
+145 inode_storage_get              exact    storage        lsm tracing
+146 inode_storage_delete           exact    storage        lsm tracing
 147 d_path                         none     -              lsm syscall tracing
 148 copy_from_user                 host     memory         all
 149 snprintf_btf                   none     -              all
@@ -190,12 +190,12 @@ _TABLE = """
 153 per_cpu_ptr                    host     tracing        all
 154 this_cpu_ptr                   host     tracing        all
 155 redirect_peer                  recorded redirect       tc
-156 task_storage_get               none     -              all
-157 task_storage_delete            none     -              all
+156 task_storage_get               exact    storage        all
+157 task_storage_delete            exact    storage        all
 158 get_current_task_btf           host     process        all
 159 bprm_opts_set                  none     -              lsm
 160 ktime_get_coarse_ns            host     system         networks struct_ops
-161 ima_inode_hash                 none     -              lsm
+161 ima_inode_hash                 host     answers        lsm
 162 sock_from_file                 none     -              lsm syscall tracing
 163 check_mtu                      host     routing        tc xdp
 164 for_each_map_elem              exact    control        all
@@ -210,11 +210,11 @@ _TABLE = """
 173 get_func_ip                    host     tracing        probes syscall
 174 get_attach_cookie              host     tracing        probes
 175 task_pt_regs                   host     process        all
-176 get_branch_snapshot            none     -              all
+176 get_branch_snapshot            host     answers        all
 177 trace_vprintk                  exact    printing       all
 178 skc_to_unix_sock               host     sockets        casts syscall
-179 kallsyms_lookup_name           none     -              syscall
-180 find_vma                       none     -              all
+179 kallsyms_lookup_name           host     answers        syscall
+180 find_vma                       host     answers        all
 181 loop                           exact    control        all
 182 strncmp                        exact    strings        all
 183 get_func_arg                   host     tracing        tracing
@@ -227,7 +227,7 @@ _TABLE = """
 190 xdp_store_bytes                exact    xdp            xdp
 191 copy_from_user_task            host     memory         all
 192 skb_set_tstamp                 exact    skb_marks      tc
-193 ima_file_hash                  none     -              lsm
+193 ima_file_hash                  host     answers        lsm
 194 kptr_xchg                      exact    maps           all
 195 map_lookup_percpu_elem         exact    maps           all
 196 skc_to_mptcp_sock              host     sockets        casts syscall
@@ -238,14 +238,14 @@ _TABLE = """
 201 dynptr_read                    exact    dynptr         all
 202 dynptr_write                   exact    dynptr         all
 203 dynptr_data                    exact    dynptr         all
-204 tcp_raw_gen_syncookie_ipv4     none     -              tc xdp
-205 tcp_raw_gen_syncookie_ipv6     none     -              tc xdp
-206 tcp_raw_check_syncookie_ipv4   none     -              tc xdp
-207 tcp_raw_check_syncookie_ipv6   none     -              tc xdp
+204 tcp_raw_gen_syncookie_ipv4     host     syncookies     tc xdp
+205 tcp_raw_gen_syncookie_ipv6     host     syncookies     tc xdp
+206 tcp_raw_check_syncookie_ipv4   host     syncookies     tc xdp
+207 tcp_raw_check_syncookie_ipv6   host     syncookies     tc xdp
 208 ktime_get_tai_ns               host     system         all
-209 user_ringbuf_drain             none     -              all
-210 cgrp_storage_get               none     -              all
-211 cgrp_storage_delete            none     -              all
+209 user_ringbuf_drain             exact    control        all
+210 cgrp_storage_get               exact    storage        all
+211 cgrp_storage_delete            exact    storage        all
 """
 
 

@@ -41,4 +41,3 @@ class Process:
     user_stack: tuple[int, ...] = ()
     namespace_pid: int = 0  # in its own pid namespace; 0: as outside
     namespace: tuple[int, int] = (0, 0)  # device and inode of that namespace
-    storage: dict[int, bytearray] = field(default_factory=dict)

@@ -16,7 +16,7 @@ class Socket:
     """A socket: `local` and `remote` are an address and a port; no `remote` for a listener.
 
     `state` is one of TCP's numbers; `options` are those that programs get and set, by level and
-    name; `storage` what maps of the kind `SK_STORAGE` keep for it.
+    name.
     """
 
     protocol: str = "tcp"
@@ -33,7 +33,6 @@ class Socket:
     kernel: bytes = b""  # the kernel's own structure, for programs that read it
     options: dict[tuple[int, int], bytes] = field(default_factory=dict)
     tcp: dict[str, int] = field(default_factory=dict)  # fields of `struct bpf_tcp_sock`
-    storage: dict[int, bytearray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill in what follows from the rest."""

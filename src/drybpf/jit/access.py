@@ -123,10 +123,10 @@ def _in_moving_packet(f: FunctionText, pc: int, address: Value, size: int) -> Va
     below = f.value(f"icmp ule i64 {end}, {packet_place(f, 'data_end')}")
     inside = f.value(f"and i1 {behind}, {below}")
     f.within(f.value(f"and i1 {near}, {inside}"), pc)
-    return _in_moving_buffer(f, address)
+    return in_moving_buffer(f, address)
 
 
-def _in_moving_buffer(f: FunctionText, address: Value) -> Value:
+def in_moving_buffer(f: FunctionText, address: Value) -> Value:
     """The host address of a guest address in a packet's buffer, whose start is `%pkt`."""
     origin = f.options.packet_address - f.options.headroom
     offset = f.plus(address, -origin)
@@ -140,7 +140,7 @@ def legacy_bounds(f: FunctionText, offset: Value, size: int) -> tuple[Value, Val
     begin = packet_place(f, "data")
     length = f.value(f"sub i64 {packet_place(f, 'data_end')}, {begin}")
     end = f.value(f"add i64 {offset}, {size}")
-    return f.value(f"icmp ule i64 {end}, {length}"), _in_moving_buffer(f, begin)
+    return f.value(f"icmp ule i64 {end}, {length}"), in_moving_buffer(f, begin)
 
 
 # The context

@@ -101,6 +101,8 @@ def _value(
 
 def add(a: Known, b: Known, times: int = 1) -> Known:
     """A + times x b."""
+    if a is not None and b is not None and not b.terms and not b.spread and not b.assumed:
+        return Value(a.terms, a.constant + times * b.constant & M64, a.spread, a.assumed)
     scaled = scale(b, times)
     if a is None or scaled is None:
         return None
@@ -113,8 +115,8 @@ def add(a: Known, b: Known, times: int = 1) -> Known:
 
 def scale(a: Known, by: int) -> Known:
     """By x a; a negative factor turns the range around."""
-    if a is None:
-        return None
+    if a is None or by == 1:
+        return a
     first = a.constant if by >= 0 else a.constant + a.spread
     terms = {which: by * coefficient for which, coefficient in a.terms}
     return _value(terms, by * first, abs(by) * a.spread, a.assumed)

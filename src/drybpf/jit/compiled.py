@@ -263,6 +263,8 @@ class Jit:
         found = {number: for_compiled(helpers, number, host) for number in self._numbers}
         known = {n: h for n, h in found.items() if isinstance(h, KernelHelper)}
         kernel = {n: h.native for n, h in known.items() if h.native in LOWERINGS}
+        natives = {n: h.function for n, h in found.items() if isinstance(h, NativeHelper)}
+        numbered = "tail_call" in kernel.values()
         moves = any(
             getattr(helper, "moves_packet", True)
             for helper in found.values()
@@ -270,10 +272,11 @@ class Jit:
         )
         choices = replace(
             self._choices,
-            natives={n: h.function for n, h in found.items() if isinstance(h, NativeHelper)},
+            natives=natives,
             kernel=kernel,
-            moving=(moves or "tail_call" in kernel.values()) and bool(self.shape.headroom),
-            numbered="tail_call" in kernel.values(),
+            moving=(moves or numbered) and bool(self.shape.headroom),
+            numbered=numbered,
+            sealed=not numbered and len(kernel) + len(natives) == len(self._numbers),
         )
         if choices != self._choices:
             self._choices = choices
@@ -311,7 +314,7 @@ class Jit:
                 choices = replace(choices, kernel=_countable(choices.kernel, start))
             if tail:
                 moving = bool(self.shape.headroom)
-                choices = replace(choices, tail=True, numbered=True, moving=moving)
+                choices = replace(choices, tail=True, numbered=True, sealed=False, moving=moving)
             variant = Variant(self.code, self.shape, choices, self.ledgers)
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)

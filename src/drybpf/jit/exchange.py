@@ -102,6 +102,7 @@ class Exchange:
         if self._moving and frame is not None:
             words[layout.PACKET] = host_address(frame.buffer)
             words[layout.LOW], words[layout.BEGIN], words[layout.HIGH] = frame.start, begin, end
+            words[layout.LIMIT] = frame.limit
 
     def _prepare_helpers(self, numbers: Sequence[int | None]) -> None:
         state, words = self.state, self.words

@@ -79,6 +79,7 @@ class Options:
     protected: tuple[tuple[int, int], ...] = ()  # read-only spans of a writable context
     tail: bool = False  # whether it is entered by a tail call
     numbered: bool = False  # whether several programs may take part in a run
+    sealed: bool = False  # whether no helper in Python is called
     lowered: Mapping[int, Lowering] = field(default_factory=dict)  # helpers by number
     paranoid: bool = False  # whether what guards stand for is checked all the same
     batch: bool = False  # whether it is inlined into a loop over packets
@@ -161,7 +162,7 @@ class FunctionText(Text):
         lowering = self.lowering(pc, instruction)
         if lowering is not None:
             guesses = [self.guesses[pc][register] for register in lowering.pointers]
-            known = all(isinstance(guess, Pointer) for guess in guesses)
+            known = all(isinstance(guess, Pointer) or guess == 0 for guess in guesses)
             return not known or pc in self.options.lookups
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drybpf.errors import CompileError
-from drybpf.jit import layout
+from drybpf.jit import adjust, layout, sums
 from drybpf.jit.access import argument, host_address
 from drybpf.jit.function import PASSED, RESULT, FunctionText, Lowering
 from drybpf.jit.ir import Value
@@ -170,5 +170,9 @@ LOWERINGS: dict[str, Lowering] = {
     "map_update_elem": Lowering((2, 3), _map_update, _has_map(1, "values")),
     "map_delete_elem": Lowering((2,), _map_delete, _has_map(1, "values")),
     "get_smp_processor_id": Lowering((), _smp_processor_id),
+    "csum_diff": Lowering((1, 3), sums.csum_diff, sums.applies),
+    "xdp_adjust_head": Lowering((), adjust.adjust_head, adjust.is_sealed),
+    "xdp_adjust_tail": Lowering((), adjust.adjust_tail, adjust.is_sealed),
+    "xdp_adjust_meta": Lowering((), adjust.adjust_meta, adjust.is_sealed),
     "tail_call": Lowering((), _tail_call, _has_map(2, "programs")),
 }

@@ -142,6 +142,9 @@ def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
     if number in f.natives:
         _after_call(f, _call_native(f, f.natives[number], index))
         return
+    if f.options.sealed:
+        _always_leave(f, pc, instruction)
+        return
     passed = ", ".join(f"i64 {f.get(argument)}" for argument in range(1, 6))
     pair = f.value(f"call {RESULT} @call_helper(ptr %st, i64 {index}, i64 %depth, {passed})")
     fine = f.value(f"extractvalue {RESULT} {pair}, 1")

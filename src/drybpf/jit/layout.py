@@ -30,7 +30,8 @@ LOW, BEGIN, HIGH = range(STORES + 3, STORES + 6)  # guest addresses of a packet 
 CODE = STORES + 6  # number of the program that left; 0 is the one that was entered
 TAIL_CALLS = STORES + 7
 PROGRAMS = STORES + 8  # host address of the table of compiled programs, by number
-WORDS = STORES + 9
+LIMIT = STORES + 9  # the guest address behind the buffer of a packet that moves
+WORDS = STORES + 10
 
 # A batch: data and its length, offsets and their width, verdicts, scratch for private copies
 DATA, DATA_LENGTH, OFFSETS, WIDE, VERDICTS = range(BATCH, BATCH + 5)

@@ -476,9 +476,10 @@ def _resting(plan: Plan, bare: _Progress) -> _Progress:
         if facts is not None:
             if plan.moves[which] != STILL:
                 facts |= bare.facts
-            anywhere[which] = replace(value, assumed=value.assumed | facts)
-            there = bare.last[which]
-            last[which] = replace(there, assumed=there.assumed | facts)
+            anywhere[which], last[which] = value, bare.last[which]
+            if facts:
+                anywhere[which] = replace(value, assumed=value.assumed | facts)
+                last[which] = replace(last[which], assumed=last[which].assumed | facts)
     return _Progress(bare.count, anywhere, last, bare.facts)
 
 

@@ -63,7 +63,8 @@ class Choices:
     `start` the module goes on from that slot instead of beginning the program; `natives` are the
     helpers in restricted Python and `kernel` those that have a lowering of their own, by number;
     `around` is the space; `moving` lets the packet's ends move; `tail` is for a program that tail
-    calls enter, `numbered` for one that may make them; `paranoid` checks what the guards of loops
+    calls enter, `numbered` for one that may make them, `sealed` for
+    one that calls no helper in Python; `paranoid` checks what the guards of loops
     stand for; `batch` is for a module whose way in is the loop over a batch; `covering` counts
     the edges of the flow graph.
     """
@@ -77,6 +78,7 @@ class Choices:
     moving: bool = False
     tail: bool = False
     numbered: bool = False
+    sealed: bool = False
     paranoid: bool = False
     batch: bool = False
     covering: bool = False
@@ -155,6 +157,7 @@ def _options(shape: Shape, choices: Choices) -> Options:
         shape.protected,
         choices.tail,
         choices.numbered,
+        choices.sealed,
         {number: LOWERINGS[name] for number, name in choices.kernel.items()},
         choices.paranoid,
         choices.batch,

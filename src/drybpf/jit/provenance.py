@@ -179,7 +179,7 @@ def _meet(known: Guesses | None, arriving: Guesses) -> Guesses | None:
         return arriving
     if known == arriving:
         return None
-    meeting = tuple(_join(a, b) for a, b in zip(known, arriving, strict=True))
+    meeting = tuple(a if a is b else _join(a, b) for a, b in zip(known, arriving, strict=True))
     return None if meeting == known else meeting
 
 

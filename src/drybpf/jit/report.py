@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,9 @@ def checks_left(jit: Jit) -> tuple[Access, ...]:
 
     code = jit.code
     module = emit_module(code, jit.shape, jit.choices)
-    asked = set(module.helpers) - set(jit.choices.natives)
-    places = {*_places(optimise(module.ir)), *_calls(code, asked)}
+    asked = set(module.helpers) - set(jit.choices.natives) - WITHOUT_POINTERS
+    harmless = set(_calls(code, WITHOUT_POINTERS))
+    places = {*_places(optimise(module.ir)), *_calls(code, asked)} - harmless
     accesses = []
     for pc in sorted(places):
         instruction = code.slots[pc]
@@ -71,14 +73,13 @@ def checks_left(jit: Jit) -> tuple[Access, ...]:
     return tuple(accesses)
 
 
-def _calls(code: Code, numbers: set[int]) -> Iterator[int]:
-    """The calls of some helpers, where they get a pointer or may get one."""
+def _calls(code: Code, numbers: AbstractSet[int]) -> Iterator[int]:
+    """The calls of some helpers."""
     for pc, instruction in enumerate(code.slots):
         row = instruction.row if instruction else None
-        if instruction and row and row.semantics == "call_helper":
-            number = instruction.imm & M32
-            if number in numbers and number not in WITHOUT_POINTERS:
-                yield pc
+        called = instruction is not None and row is not None and row.semantics == "call_helper"
+        if called and instruction is not None and instruction.imm & M32 in numbers:
+            yield pc
 
 
 _ACCESSES = {*LOADS, *STORES, *ATOMICS, *COMPARE_EXCHANGE, "call_helper"}

@@ -49,6 +49,10 @@ def words_of_run(setting: Setting) -> str:
         lines.append(f"%behind = add i64 %plen, {first}")
         lines += [*store(layout.LOW, first), *store(layout.BEGIN, first)]
         lines += store(layout.HIGH, "%behind")
+        least = first - setting.shape.headroom + setting.shape.buffer_size
+        lines.append(f"%longer = icmp ugt i64 %behind, {least}")
+        lines.append(f"%limit = select i1 %longer, i64 %behind, i64 {least}")
+        lines += store(layout.LIMIT, "%limit")
     if setting.spaced:  # what is deleted in a run is not used again within it
         lines += ["%epochp = load ptr, ptr %epochs", "%epoch0 = load i64, ptr %epochp"]
         lines += ["%epoch = add i64 %epoch0, 1", "store i64 %epoch, ptr %epochp"]

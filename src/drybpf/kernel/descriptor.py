@@ -23,11 +23,6 @@ class Descriptor:
             raise ValueError("it is closed")
         return self._fd
 
-    @property
-    def closed(self) -> bool:
-        """Whether it has been closed."""
-        return not self._close.alive
-
     def close(self) -> None:
         """Close it; again does nothing."""
         self._close()

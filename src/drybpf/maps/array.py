@@ -141,6 +141,9 @@ class ArrayMap(PerCpu, Map):
         """Set all elements."""
         self[:] = snapshot
 
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        return enumerate(self)
+
     def _contents(self) -> dict[int, bytes]:
         """The pages of the value area that are not zero, by offset."""
         area, zeros = self.store.buffer, bytes(_PAGE)

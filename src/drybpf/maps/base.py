@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from errno import EINVAL, EPERM
 from itertools import islice
@@ -336,8 +336,11 @@ class Map:
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: the first entries."""
-        pairs = self.items() if hasattr(self, "items") else enumerate(self)  # type: ignore[arg-type]  # an array
-        return markup.table(("key", "value"), islice(pairs, 20), repr(self))
+        return markup.table(("key", "value"), islice(self._rows(), 20), repr(self))
+
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        """Keys or numbers and what belongs to them, to be shown; nothing is taken out."""
+        return ()
 
     def _count(self) -> int:
         """The number of entries in use; racing threads may have miscounted it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from errno import E2BIG, ENOENT, ENOSPC
 from typing import TYPE_CHECKING, Any
@@ -154,6 +154,10 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
         self.clear()
         for key, value in snapshot.items():
             self[key] = value
+
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        unpack = self._key.unpack
+        return ((unpack(key), self._get(offset)) for key, offset in self._pairs())
 
     def _contents(self) -> list[tuple[bytes, list[bytes]]]:
         return [(key, self._raw(offset)) for key, offset in self._pairs()]

@@ -82,6 +82,9 @@ class QueueMap(Keyless):
         """Make the contents those of a list, the oldest first."""
         self._fill([self._pack(value) for value in snapshot])
 
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        return enumerate(self)
+
     def _contents(self) -> list[bytes]:
         first, size = self._storage.word(layout.CONSUMED), self.definition.max_entries
         between = self._words[layout.STRIDE]

@@ -112,6 +112,9 @@ class EventMap(Map):
             return bytes(value)
         return self.codec.pack(value)
 
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        return enumerate(self.snapshot())
+
     def _contents(self) -> list[Event]:
         at = self._storage.word(layout.CONSUMED)
         return [event for _, event in self._records(at)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from operator import index as as_index
 from typing import Any
 
@@ -108,6 +108,9 @@ class Things(PerCpu, MutableMapping[int, Any]):
         self.clear()
         for index, value in snapshot.items():
             self[index] = value
+
+    def _rows(self) -> Iterable[tuple[Any, Any]]:
+        return self.items()
 
     def _contents(self) -> dict[int, Any]:
         return dict(self.items())

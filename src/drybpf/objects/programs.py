@@ -11,7 +11,7 @@ from drybpf import hooks, verifier
 from drybpf.asm import format_instruction
 from drybpf.errors import Finding, ObjectError, VerifierError
 from drybpf.helpers import Helpers
-from drybpf.helpers.kernel import describe_missing, kernel_helpers, missing
+from drybpf.helpers.kernel import KernelHelper, describe_missing, kernel_helpers, misplaced, missing
 from drybpf.hooks import Raw
 from drybpf.host import Host
 from drybpf.objects.binding import Bound, bind
@@ -108,6 +108,10 @@ class ObjectProgram(Program):
             if number not in self.helpers:
                 why = describe_missing(number, self.hook.program_type)
                 yield Obstacle(pc, f"calls a helper that is missing: {why}")
+            elif isinstance(self.helpers.find(number), KernelHelper) and (
+                why := misplaced(number, self.hook.program_type)
+            ):
+                yield Obstacle(pc, f"calls {why}")
 
     @property
     def cannot_run(self) -> str:

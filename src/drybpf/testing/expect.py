@@ -135,8 +135,10 @@ class Expect:
 
     def __repr__(self) -> str:
         """`Expect(action='DROP')`."""
-        given = [(name, value) for name, value in vars(self).items() if value not in (None, {})]
-        return f"Expect({', '.join(f'{name}={value!r}' for name, value in given)})"
+        given = {name: value for name, value in vars(self).items() if value not in (None, {})}
+        if self.packet is not None:
+            given["packet"] = as_bytes(self.packet)  # shown shortened
+        return f"Expect({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
 
 def _same_action(wanted: object, outcome: Outcome) -> bool:

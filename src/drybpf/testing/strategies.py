@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -21,6 +22,17 @@ Bytes = SearchStrategy[bytes]
 _PORTS = (53, 80, 443, 7, 22, 23, 123, 445, build.VXLAN_PORT)
 _VERSION_4 = ("10.0.0.1", "10.0.0.2", "127.0.0.1", "192.168.0.1", "224.0.0.1", "255.255.255.255")
 _VERSION_6 = ("fd00::1", "fd00::2", "::1", "fe80::1", "ff02::1", "2001:db8::1")
+
+
+def one_object(**options: Any) -> settings:  # noqa: ANN401 (those of Hypothesis)
+    """Settings for a test that runs the object of its fixture on all packets: `@one_object()`.
+
+    Hypothesis would object that the fixture is not made anew for each packet, and that the run
+    in which the program is compiled takes longer than others.
+    """
+    return settings(
+        deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], **options
+    )
 
 
 def ports() -> SearchStrategy[int]:
