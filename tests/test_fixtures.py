@@ -18,6 +18,75 @@ from support import FIREWALL, OBJECTS, ROOT, TRAFFIC, fixture
 
 # fixture → its functions by section, and some instructions that must be in it
 CONTENTS = {
+    "judge_calls": (
+        {
+            ".text": ["fire", "mix", "outer_step", "step", "visible"],
+            "xdp": [
+                "judge_locks",
+                "judge_loops",
+                "judge_tail_calls",
+                "judge_tail_target",
+                "judge_timers",
+                "judge_variables",
+            ],
+        },
+        {"call"},
+    ),
+    "judge_maps": ({".text": ["visit"], "xdp": ["judge_maps", "judge_odd_sizes"]}, {"call"}),
+    "judge_socket": (
+        {
+            "socket": [
+                f"judge_{name}" for name in ("fields", "first", "loads", "old_loads", "second")
+            ]
+        },
+        {"call", "ldabsh"},
+    ),
+    "judge_system": ({"tc": ["judge_sockets"], "xdp": ["judge_system"]}, {"call"}),
+    "judge_tc": (
+        {
+            ".text": ["read_request"],
+            "tc": [
+                f"judge_{name}"
+                for name in (
+                    *("checksum_fields", "direct", "fields", "head", "protocol", "redirects"),
+                    *("room", "store", "tail", "vlan"),
+                )
+            ],
+        },
+        {"call"},
+    ),
+    "judge_xdp": (
+        {
+            "xdp": [
+                f"judge_{name}"
+                for name in (
+                    *("adjust", "bytes", "checksums", "dynptr", "events", "redirect", "ring"),
+                    "texts",
+                )
+            ]
+        },
+        {"call"},
+    ),
+    "map_operations": (
+        {
+            "xdp": [
+                *(
+                    f"{kind}_{entries}_{operation}"
+                    for kind in ("array", "hash")
+                    for entries in (100000, 1000)
+                    for operation in ("lookup", "update")
+                ),
+                "loop",
+                *(
+                    f"{kind}_{entries}_{operation}"
+                    for kind in ("lpm_trie", "lru_hash")
+                    for entries in (100000, 1000)
+                    for operation in ("lookup", "update")
+                ),
+            ]
+        },
+        {"call", "lddw"},
+    ),
     "load_core": (
         {"test": ["access", "ask", "ask_kernel", "reach_missing"]},
         {"lddw", "mov64", "ldxw", "stxw"},
@@ -78,7 +147,7 @@ def test_objects_match_their_sources() -> None:
     command = [sys.executable, str(ROOT / "tools" / "build_fixtures.py"), "--check"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    examples = len(list((ROOT / "examples").glob("*/*.c")))
+    examples = len(list((ROOT / "examples").rglob("*.c")))
     assert len(result.stdout.splitlines()) == len(CONTENTS) + examples
 
 

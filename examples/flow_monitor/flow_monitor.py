@@ -1,6 +1,6 @@
 """Watch the flows of a capture: events as they come, then a report.
 
-    python examples/flow_monitor/flow_monitor.py [CAPTURE [ENGINE]]
+python examples/flow_monitor/flow_monitor.py [CAPTURE [ENGINE]]
 """
 
 import sys
