@@ -30,59 +30,78 @@ CONTENTS = {
                 "judge_variables",
             ],
         },
-        {"call"},
+        {"call", "lddw", "call local"},
     ),
-    "judge_maps": ({".text": ["visit"], "xdp": ["judge_maps", "judge_odd_sizes"]}, {"call"}),
+    "judge_maps": (
+        {".text": ["visit"], "xdp": ["judge_maps", "judge_odd_sizes"]},
+        {"call", "lddw"},
+    ),
     "judge_socket": (
         {
             "socket": [
-                f"judge_{name}" for name in ("fields", "first", "loads", "old_loads", "second")
+                "judge_fields",
+                "judge_first",
+                "judge_loads",
+                "judge_old_loads",
+                "judge_second",
             ]
         },
-        {"call", "ldabsh"},
+        {"ldindh", "ldabsb"},
     ),
-    "judge_system": ({"tc": ["judge_sockets"], "xdp": ["judge_system"]}, {"call"}),
+    "judge_system": ({"tc": ["judge_sockets"], "xdp": ["judge_system"]}, {"call", "lddw"}),
     "judge_tc": (
         {
             ".text": ["read_request"],
             "tc": [
-                f"judge_{name}"
-                for name in (
-                    *("checksum_fields", "direct", "fields", "head", "protocol", "redirects"),
-                    *("room", "store", "tail", "vlan"),
-                )
+                "judge_checksum_fields",
+                "judge_direct",
+                "judge_fields",
+                "judge_head",
+                "judge_protocol",
+                "judge_redirects",
+                "judge_room",
+                "judge_store",
+                "judge_tail",
+                "judge_vlan",
             ],
         },
-        {"call"},
+        {"call", "lddw"},
     ),
     "judge_xdp": (
         {
             "xdp": [
-                f"judge_{name}"
-                for name in (
-                    *("adjust", "bytes", "checksums", "dynptr", "events", "redirect", "ring"),
-                    "texts",
-                )
+                "judge_adjust",
+                "judge_bytes",
+                "judge_checksums",
+                "judge_dynptr",
+                "judge_events",
+                "judge_redirect",
+                "judge_ring",
+                "judge_texts",
             ]
         },
-        {"call"},
+        {"call", "lddw"},
     ),
     "map_operations": (
         {
             "xdp": [
-                *(
-                    f"{kind}_{entries}_{operation}"
-                    for kind in ("array", "hash")
-                    for entries in (100000, 1000)
-                    for operation in ("lookup", "update")
-                ),
+                "array_100000_lookup",
+                "array_100000_update",
+                "array_1000_lookup",
+                "array_1000_update",
+                "hash_100000_lookup",
+                "hash_100000_update",
+                "hash_1000_lookup",
+                "hash_1000_update",
                 "loop",
-                *(
-                    f"{kind}_{entries}_{operation}"
-                    for kind in ("lpm_trie", "lru_hash")
-                    for entries in (100000, 1000)
-                    for operation in ("lookup", "update")
-                ),
+                "lpm_trie_100000_lookup",
+                "lpm_trie_100000_update",
+                "lpm_trie_1000_lookup",
+                "lpm_trie_1000_update",
+                "lru_hash_100000_lookup",
+                "lru_hash_100000_update",
+                "lru_hash_1000_lookup",
+                "lru_hash_1000_update",
             ]
         },
         {"call", "lddw"},
