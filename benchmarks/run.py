@@ -156,6 +156,7 @@ def machine() -> str:
         f"{os.cpu_count()} processors",
         f"Python {platform.python_version()}",
         native.version() or "no C compiler",
+        f"load {os.getloadavg()[0]:.0f}",
         f"{datetime.now(UTC):%Y-%m-%d}",
     ]
     return ", ".join(part for part in parts if part)
