@@ -93,6 +93,7 @@ def _value_at(f: FunctionText, values: StoreShape, offset: Value) -> Value:
     f.line(f"br i1 {missing}, label %none{name}, label %some{name}")
     f.label(f"some{name}")
     if values.mask != -1:
+        f.line("call void @llvm.sideeffect()")
         last = values.length - values.mask - 1
         f.line(f"call void @llvm.assume(i1 {f.value(f'icmp ule i64 {offset}, {last}')})")
         inner = f.value(f"and i64 {offset}, {values.mask}")
