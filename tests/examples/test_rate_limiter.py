@@ -69,7 +69,11 @@ def test_what_is_not_ipv4() -> None:
 
 def test_the_script(capsys: pytest.CaptureFixture[str]) -> None:
     lines = same_text(LIMITER.main, capsys).splitlines()
-    assert [line.split()[-2:] for line in lines[1:]] == [["250", "0"], ["519", "231"], ["519", "9481"]]
+    assert [line.split()[-2:] for line in lines[1:]] == [
+        ["250", "0"],
+        ["519", "231"],
+        ["519", "9481"],
+    ]
 
 
 def test_it_is_proven() -> None:
