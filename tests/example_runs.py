@@ -5,12 +5,13 @@ from __future__ import annotations
 import runpy
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from drybpf import Object
 from support import ROOT
+
+if TYPE_CHECKING:
+    import pytest
 
 ENGINES = ("interpreter", "jit")
 

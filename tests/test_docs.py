@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import runpy
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,14 +47,15 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
         yield command, output
 
 
-def execute(name: str, *arguments: str) -> None:
-    if name == "drybpf":
-        main(list(arguments))
-        return
-    assert name == "python", "a console block has commands of drybpf, and scripts"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", list(arguments))
-        runpy.run_path(arguments[0], run_name="__main__")
+def printed_by(command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    name, *arguments = shlex.split(command)
+    if name == "python":  # a script of an example
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+        return (done.stdout + done.stderr).decode()
+    assert name == "drybpf"
+    main(arguments)
+    printed = capsys.readouterr()
+    return printed.out + printed.err
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -63,9 +65,7 @@ def test_console_blocks_print_what_they_show(
     monkeypatch.chdir(ROOT)
     for text in blocks(page, "console"):
         for command, output in commands(text):
-            execute(*shlex.split(command))
-            printed = capsys.readouterr()
-            assert output == printed.out + printed.err, command
+            assert output == printed_by(command, capsys), command
 
 
 def test_every_command_and_option_is_documented() -> None:
