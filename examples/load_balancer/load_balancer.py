@@ -59,7 +59,7 @@ def balance(obj, backends):
 
 def clients(count=1000):
     """A SYN of each of a number of clients, the same at every call."""
-    chance = random.Random(1)  # noqa: S311 (repeatable by design)
+    chance = random.Random(1)
     for _ in range(count):
         source = ip_address(chance.randrange(1 << 24, 224 << 24)).packed
         port = chance.randrange(1024, 65536)

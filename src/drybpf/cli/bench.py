@@ -56,7 +56,7 @@ def bench(
 
 def _native(program: Program, memory: bytes, repeat: int, engine: str) -> tuple[int, int] | None:
     """The times of compiling and of all runs; None where `auto` falls back on the interpreter."""
-    from drybpf.jit.compiled import prepare  # noqa: PLC0415 (LLVM only here)
+    from drybpf.jit.variant import prepare  # noqa: PLC0415 (LLVM only here)
 
     try:
         prepare(program.hook.shape, may_write=program.code.may_write)  # before the clock starts
