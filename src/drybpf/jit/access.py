@@ -76,7 +76,11 @@ def _within(
 
 
 def packet_place(f: FunctionText, kind: str) -> Value:
-    """The guest address that a context's `data`, `data_end` or `data_meta` holds."""
+    """The guest address that a context's `data`, `data_end` or `data_meta` holds.
+
+    Their order, which every helper that moves them keeps, is told to LLVM where a program begins to
+    look at a packet that moves: where it loads `data`.
+    """
     if f.options.moving:
         name = {"data_meta": "%p.low", "data": "%p.begin", "data_end": "%p.high"}[kind]
         place = f.value(f"load i64, ptr {name}")
