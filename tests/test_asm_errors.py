@@ -124,7 +124,7 @@ def test_a_far_jump_just_fits() -> None:
     ids=range(8),
 )
 def test_huge_mistakes_are_found_in_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(AssemblyError):
         assemble(text)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

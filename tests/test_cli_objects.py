@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from drybpf.cli.contents import entries
 from drybpf.cli.values import from_json, read_value, split, to_json, to_text
 from drybpf.maps import Codec, Map, MapDefinition, MapType, RawBytes
 from drybpf.objects.codecs import Boolean, Enumeration, Floating, Integer, Octets, Repeated, Text
+from drybpf.objects.elf import STT_OBJECT
+from elf_writer import DATA, one_program
 from support import TRAFFIC, fixture, shared
 
 MAPS, GLOBALS, EXTERNS, CORE = (
@@ -152,6 +155,32 @@ def test_entries_of_every_kind_of_map(capsys: pytest.CaptureFixture[str]) -> Non
     ]
     assert found["outer"][0] == {"key": 0, "value": "inner_b"}
     assert found["inner_a"] == [{"key": 1, "value": 5}]
+
+
+def test_prefixes_queues_and_values_of_each_cpu(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kinds = {
+        "routes": (MapType.LPM_TRIE, 8, 4, 8, 1), "routes6": (MapType.LPM_TRIE, 20, 4, 8, 1),
+        "queue": (MapType.QUEUE, 0, 4, 8, 0), "each": (MapType.PERCPU_ARRAY, 4, 4, 2, 0),
+    }  # fmt: skip
+    writer = one_program(section="xdp")
+    words = b"".join(struct.pack("<5I", *kind) for kind in kinds.values())
+    section = writer.section("maps", words, DATA)
+    for index, name in enumerate(kinds):
+        writer.symbol(name, section, 20 * index, kind=STT_OBJECT)
+    path = tmp_path / "maps.o"
+    path.write_bytes(writer.build())
+    options = ("routes=10.0.0.0/8:5", 'routes6="2001:db8::/32":0x06000000', "queue=3,4", "each=1:7")
+    filled = [word for option in options for word in ("--map", option)]
+    found = run_json(capsys, "run", str(path), "--mem", PACKET, "--dump-maps", *filled)["maps"]
+    five, six, seven = "0x05000000", "0x06000000", "0x07000000"
+    assert found == {
+        "routes": [{"key": "0x080000000a000000", "value": five}],
+        "routes6": [{"key": "0x2000000020010db8" + "00" * 12, "value": six}],
+        "queue": [{"key": 0, "value": "0x03000000"}, {"key": 1, "value": "0x04000000"}],
+        "each": [{"key": 1, "value": [seven] * 4}],
+    }
 
 
 def test_maps_from_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

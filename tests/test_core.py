@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -457,9 +457,9 @@ def test_many_relocations_take_linear_time() -> None:
     writer.section(".BTF", btf.build(), 0)
     writer.section(".BTF.ext", ext, 0)
     data = writer.build()
-    begin = perf_counter()
+    begin = process_time()
     program = load(data)["prog"]
-    assert perf_counter() - begin < 5
+    assert process_time() - begin < 5
     assert program.code.slots[count - 1] == Instruction(0xB7, 0, imm=4)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,15 +16,23 @@ from drybpf.cli.commands import group, main
 from drybpf.isa import ROWS
 from support import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def blocks(page: Path, language: str) -> list[str]:
     return [text for kind, text in _BLOCK.findall(page.read_text("utf-8")) if kind == language]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {"__name__": "example", "tmp_path": tmp_path}
@@ -37,18 +47,25 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
         yield command, output
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def printed_by(command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    name, *arguments = shlex.split(command)
+    if name == "python":  # a script of an example
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+        return (done.stdout + done.stderr).decode()
+    assert name == "drybpf"
+    main(arguments)
+    printed = capsys.readouterr()
+    return printed.out + printed.err
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_console_blocks_print_what_they_show(
     page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
     for text in blocks(page, "console"):
         for command, output in commands(text):
-            name, *arguments = shlex.split(command)
-            assert name == "drybpf"
-            main(arguments)
-            printed = capsys.readouterr()
-            assert output == printed.out + printed.err, command
+            assert output == printed_by(command, capsys), command
 
 
 def test_every_command_and_option_is_documented() -> None:

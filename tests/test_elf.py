@@ -28,10 +28,10 @@ REAL = sorted(SHARED.glob("*/*.o")) if SHARED else []
 
 def refused(data: bytes) -> str:
     """Why the file is refused, within three seconds."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ObjectError) as caught:
         read_elf(data)
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
     return str(caught.value)
 
 
@@ -284,9 +284,9 @@ def test_L11_a_hundred_thousand_symbols_and_relocations() -> None:
         writer.symbol(f"s{index}", 1, index * 8)
         writer.relocate(1, index * 8, 1, index)
     data = writer.build()
-    begin = time.perf_counter()
+    begin = time.process_time()
     elf = read_elf(data)
-    assert time.perf_counter() - begin < 10  # takes 1; a quadratic way takes minutes
+    assert time.process_time() - begin < 10  # takes 1; a quadratic way takes minutes
     assert len(elf.symbols) == 100_002
     assert len(elf.relocations[1]) == 100_000
 

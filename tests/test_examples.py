@@ -56,4 +56,4 @@ def test_the_mended_firewall_passes(tmp_path: Path) -> None:
     (file,) = source_files(Coverage.load(counts))
     assert file.path == "./examples/firewall/mended/xdp_firewall.c"
     assert file.missing == ()
-    assert file.tally.branch_rate > 0.9
+    assert file.tally.branch_rate >= 0.9

@@ -34,10 +34,10 @@ def large(count: int, between: int = 0) -> bytes:
 
 def test_ten_thousand_instructions_on_both_engines() -> None:
     data = large(100, 96)
-    begin = time.perf_counter()
+    begin = time.process_time()
     program = load(data)["prog"]
     program.verify()
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 10
     assert len(program.code) == 10_002
     outcome = run_object(data, "prog")
     assert outcome.value == 9_600 + sum(index % 16 for index in range(100))
@@ -47,9 +47,9 @@ def test_ten_thousand_instructions_on_both_engines() -> None:
 @pytest.mark.parametrize("count", [10_000, 50_000])
 def test_loading_takes_linear_time(count: int) -> None:
     data = large(count)
-    begin = time.perf_counter()
+    begin = time.process_time()
     program = load(data)["prog"]
-    assert time.perf_counter() - begin < count / 8_000  # takes a quarter of that
+    assert time.process_time() - begin < count / 1_000  # a quadratic way takes minutes
     assert program.run(engine="interpreter").value == sum(index % 16 for index in range(count))
 
 
@@ -65,9 +65,9 @@ def test_ten_thousand_variables_and_a_thousand_maps() -> None:
     for index in range(1_000):
         writer.symbol(f"m{index}", maps, 28 * index, kind=STT_OBJECT)
     data_bytes = writer.build()
-    begin = time.perf_counter()
+    begin = time.process_time()
     obj = load(data_bytes)
     assert (len(obj.data), len(obj.maps), obj.unsupported) == (10_000, 1_000, ())
     obj.data.v9999 = 5
     obj.maps.m999[3] = bytes(1 << 18)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5

@@ -18,7 +18,8 @@ from drybpf.helpers.native import NativeHelper
 from drybpf.hooks import NoData, Raw
 from drybpf.host import Host
 from drybpf.jit import drive, layout
-from drybpf.jit.compiled import Jit, Variant
+from drybpf.jit.compiled import Jit
+from drybpf.jit.variant import Variant
 from drybpf.native.restricted import restricted
 from drybpf.program import Program, new_state
 from drybpf.state import Context, Enter, Invoke, State

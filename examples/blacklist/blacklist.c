@@ -10,13 +10,13 @@
 #define ALLOW 0
 
 struct ipv4_prefix {
-	u32 length;
-	be32 address;
+	u32 length; /* bits that count */
+	u8 address[4];
 };
 
 struct ipv6_prefix {
 	u32 length;
-	be32 address[4];
+	u8 address[16];
 };
 
 struct counter {
@@ -66,7 +66,7 @@ INLINE int judge_ipv4(struct xdp_md *ctx, struct iphdr *ip)
 
 	if (!ip)
 		return XDP_ABORTED;
-	source.address = ip->saddr;
+	__builtin_memcpy(source.address, &ip->saddr, sizeof(source.address));
 	return judge(ctx, bpf_map_lookup_elem(&ipv4, &source));
 }
 

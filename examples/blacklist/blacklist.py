@@ -1,6 +1,6 @@
 """Fill the blacklist, send a flood at it, and tell what each rule has dropped.
 
-    python examples/blacklist/blacklist.py [ENGINE]
+python examples/blacklist/blacklist.py [ENGINE]
 """
 
 import random
@@ -17,7 +17,15 @@ RULES = {
     "scanner": ["198.51.100.7"],
 }
 SPARED = ["10.1.2.0/24"]  # the monitoring, from within a network that is listed
-SENDERS = ["10.1.2.", "10.9.8.", "203.0.113.", "198.51.100.", "192.0.2.", "2001:db8:bad::", "2001:db8::"]
+SENDERS = [
+    "10.1.2.",
+    "10.9.8.",
+    "203.0.113.",
+    "198.51.100.",
+    "192.0.2.",
+    "2001:db8:bad::",
+    "2001:db8::",
+]
 
 
 def load():
@@ -43,7 +51,9 @@ def report(obj):
     for number, name in enumerate(["(passed)", *RULES]):
         counters = obj.maps.counters[number]
         packets, size = sum(c.packets for c in counters), sum(c.bytes for c in counters)
-        print(f"{name:9} {packets:5} packets {size:7} bytes  by CPU {[c.packets for c in counters]}")
+        print(
+            f"{name:9} {packets:5} packets {size:7} bytes  by CPU {[c.packets for c in counters]}"
+        )
 
 
 def main(engine="auto"):

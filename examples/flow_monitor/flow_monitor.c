@@ -46,6 +46,9 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
+/* The type is for readers: drybpf shows events by it, as cilium/ebpf does. A ring buffer itself has
+ * no values, so for a loader that takes this line for a size, leave it out.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);

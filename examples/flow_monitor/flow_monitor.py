@@ -1,6 +1,6 @@
 """Watch the flows of a capture: events as they come, then a report.
 
-    python examples/flow_monitor/flow_monitor.py [CAPTURE [ENGINE]]
+python examples/flow_monitor/flow_monitor.py [CAPTURE [ENGINE]]
 """
 
 import sys
@@ -29,7 +29,8 @@ def replay(capture, clock):
 
 def name(key):
     """A flow as text: `udp 127.0.0.1:40000 → 127.0.0.1:53`."""
-    return f"{PROTOCOLS[key.protocol]} {end(key.source, key.source_port)} → {end(key.destination, key.destination_port)}"
+    ends = end(key.source, key.source_port), end(key.destination, key.destination_port)
+    return f"{PROTOCOLS[key.protocol]} {ends[0]} → {ends[1]}"
 
 
 def end(address, port):

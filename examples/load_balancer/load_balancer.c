@@ -9,6 +9,7 @@
 
 #define MAX_SERVICES 16
 #define MAX_BACKENDS 256
+#define NONE MAX_BACKENDS /* the number of no backend */
 #define TABLE_SIZE 1021 /* slots of each service's table: a prime, as Maglev wants */
 
 #define IPPROTO_IPIP 4
@@ -92,29 +93,39 @@ INLINE u32 hash_of(const struct connection *connection)
 	return hash >> 32;
 }
 
-INLINE struct backend *backend_at(const u32 *number)
+INLINE int is_alive(u32 number)
 {
-	struct backend *backend = number ? bpf_map_lookup_elem(&backends, number) : NULL;
+	struct backend *backend = bpf_map_lookup_elem(&backends, &number);
 
-	return backend && backend->alive ? backend : NULL;
+	return backend && backend->alive;
 }
 
-/* The backend of a connection, whose number goes to `*number`; NULL where there is none. */
-INLINE struct backend *choose(const struct connection *connection, u32 service, u32 *number)
+/* The number of a connection's backend, NONE where there is none; a new one gets that of a slot. */
+INLINE u32 choose(const struct connection *connection, u32 slot)
 {
 	u32 *known = bpf_map_lookup_elem(&connections, connection);
-	struct backend *backend = backend_at(known);
-	u32 slot = service * TABLE_SIZE + hash_of(connection) % TABLE_SIZE;
+	u32 number = known ? *known : NONE;
 
-	if (!backend) {
-		known = bpf_map_lookup_elem(&tables, &slot);
-		backend = backend_at(known);
-		if (backend)
-			bpf_map_update_elem(&connections, connection, known, BPF_ANY);
-	}
-	if (backend)
-		*number = *known;
-	return backend;
+	if (is_alive(number))
+		return number;
+
+	u32 *chosen = bpf_map_lookup_elem(&tables, &slot);
+
+	number = chosen ? *chosen : NONE;
+	if (!is_alive(number))
+		return NONE;
+	bpf_map_update_elem(&connections, connection, &number, BPF_ANY);
+	return number;
+}
+
+INLINE void count(u32 number, u32 length)
+{
+	struct counter *counter = bpf_map_lookup_elem(&forwarded, &number);
+
+	if (!counter)
+		return;
+	counter->packets++;
+	counter->bytes += length;
 }
 
 INLINE u16 checksum(const struct iphdr *ip)
@@ -129,12 +140,11 @@ INLINE u16 checksum(const struct iphdr *ip)
 }
 
 /* Put an IP header in front of the packet, and an Ethernet header that leads to the backend. */
-INLINE int encapsulate(struct xdp_md *ctx, const struct backend *backend)
+INLINE int encapsulate(struct xdp_md *ctx, const struct backend *backend, u32 length)
 {
-	u16 length = length_of(ctx) - sizeof(struct ethhdr) + sizeof(struct iphdr);
 	struct iphdr outer = {
 		.version_ihl = 0x45,
-		.tot_len = htons(length),
+		.tot_len = htons((u16)(length - sizeof(struct ethhdr) + sizeof(struct iphdr))),
 		.ttl = TTL,
 		.protocol = IPPROTO_IPIP,
 	};
@@ -148,9 +158,13 @@ INLINE int encapsulate(struct xdp_md *ctx, const struct backend *backend)
 
 	struct cursor cursor = cursor_of(ctx); /* the old one is worth nothing any more */
 	struct ethhdr *eth = take(&cursor, sizeof(*eth));
+
+	if (!eth)
+		return XDP_DROP;
+
 	struct iphdr *ip = take(&cursor, sizeof(*ip));
 
-	if (!eth || !ip)
+	if (!ip)
 		return XDP_DROP;
 	__builtin_memcpy(eth->h_dest, backend->mac, 6);
 	__builtin_memcpy(eth->h_source, (const u8 *)own_mac, 6);
@@ -169,9 +183,13 @@ int load_balancer(struct xdp_md *ctx)
 		return XDP_PASS;
 
 	struct iphdr *ip = take_ipv4(&cursor);
+
+	if (!ip || ip->frag_off & htons(IP_MORE_FRAGMENTS | IP_OFFSET))
+		return XDP_PASS;
+
 	struct udphdr *ports = take(&cursor, sizeof(*ports)); /* those of TCP lie at the same place */
 
-	if (!ip || !ports || ip->frag_off & htons(IP_MORE_FRAGMENTS | IP_OFFSET))
+	if (!ports)
 		return XDP_PASS;
 
 	struct connection connection = {
@@ -185,24 +203,22 @@ int load_balancer(struct xdp_md *ctx)
 
 	__builtin_memcpy(key.address, &ip->daddr, 4);
 
+	u32 hash = hash_of(&connection) % TABLE_SIZE;
 	u32 *service = bpf_map_lookup_elem(&services, &key);
 
 	if (!service)
 		return XDP_PASS;
 
-	u32 number;
-	struct backend *backend = choose(&connection, *service, &number);
+	u32 number = choose(&connection, *service * TABLE_SIZE + hash);
+	struct backend *backend = bpf_map_lookup_elem(&backends, &number);
 
 	if (!backend)
 		return XDP_DROP;
 
-	struct counter *counter = bpf_map_lookup_elem(&forwarded, &number);
+	u32 length = length_of(ctx);
 
-	if (counter) {
-		counter->packets++;
-		counter->bytes += length_of(ctx);
-	}
-	return encapsulate(ctx, backend);
+	count(number, length);
+	return encapsulate(ctx, backend, length);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

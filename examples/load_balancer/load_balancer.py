@@ -1,6 +1,6 @@
 """Balance connections over five backends, take one away, and count who has to move.
 
-    python examples/load_balancer/load_balancer.py [ENGINE]
+python examples/load_balancer/load_balancer.py [ENGINE]
 """
 
 import random

@@ -3,7 +3,7 @@
  * A bucket fills with time itself: its credit is in nanoseconds, a packet costs `interval` of
  * them, and no more than `burst` packets' worth is saved up. So nothing has to be divided, and no
  * timer has to fill buckets. Sources that were quiet for long are the first to be forgotten when
- * the table is full; forgetting one does no harm, since its bucket was full.
+ * the table is full; that does no harm, since their buckets were full.
  */
 #include "../include/bpf.h"
 
@@ -23,18 +23,6 @@ struct {
 	__type(key, u8[4]);
 	__type(value, struct bucket);
 } buckets SEC(".maps");
-
-/* The bucket of a source, a full one where it has none yet; NULL where there is no room. */
-INLINE struct bucket *bucket_of(const be32 *source, u64 now)
-{
-	struct bucket *bucket = bpf_map_lookup_elem(&buckets, source);
-	struct bucket full = { .credit = burst * interval, .updated = now };
-
-	if (bucket)
-		return bucket;
-	bpf_map_update_elem(&buckets, source, &full, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&buckets, source);
-}
 
 /* Two CPUs that take packets of one source at the same moment may let one too many pass: a price
  * that is lower than that of a lock.
@@ -74,9 +62,15 @@ int rate_limiter(struct xdp_md *ctx)
 
 	be32 source = ip->saddr; /* the key has to lie on the stack, say old kernels */
 	u64 now = bpf_ktime_get_ns();
-	struct bucket *bucket = bucket_of(&source, now);
+	struct bucket *bucket = bpf_map_lookup_elem(&buckets, &source);
 
-	return bucket ? spend(bucket, now) : XDP_PASS;
+	if (bucket)
+		return spend(bucket, now);
+
+	struct bucket new = { .credit = (burst - 1) * interval, .updated = now, .passed = 1 };
+
+	bpf_map_update_elem(&buckets, &source, &new, BPF_NOEXIST);
+	return XDP_PASS;
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -1,6 +1,6 @@
 """Send at three different rates through the limiter, for five simulated seconds.
 
-    python examples/rate_limiter/rate_limiter.py [ENGINE]
+python examples/rate_limiter/rate_limiter.py [ENGINE]
 """
 
 import heapq

@@ -21,7 +21,8 @@ from drybpf.space import Space
 from drybpf.state import HelperTable, State
 
 if TYPE_CHECKING:
-    from drybpf.jit.compiled import Jit, Variant
+    from drybpf.jit.compiled import Jit
+    from drybpf.jit.variant import Variant
 
 Engine = Literal["auto", "jit", "interpreter", "kernel"]
 ENGINES: tuple[str, ...] = get_args(Engine)

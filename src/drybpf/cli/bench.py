@@ -56,13 +56,12 @@ def bench(
 
 def _native(program: Program, memory: bytes, repeat: int, engine: str) -> tuple[int, int] | None:
     """The times of compiling and of all runs; None where `auto` falls back on the interpreter."""
-    from drybpf.jit.compiled import Jit, prepare  # noqa: PLC0415 (LLVM only here)
+    from drybpf.jit.variant import prepare  # noqa: PLC0415 (LLVM only here)
 
     try:
         prepare(program.hook.shape, may_write=program.code.may_write)  # before the clock starts
         begin = perf_counter_ns()
-        jit = Jit(program.code, program.hook.shape)
-        jit.use(program.helpers, program.host)
+        jit = program.compiler
         jit.variant()
         compiled = perf_counter_ns() - begin
         return compiled, jit.repeat(program.state(memory), repeat)

@@ -109,13 +109,13 @@ def _used(found: ArrayMap) -> Iterator[int]:
 def _of_text(found: Map, text: str) -> Iterator[Entry]:
     key_codec, value_codec = _codecs(found)
     for part in split(text, ","):
-        sides = split(part, ":")
+        *key, value = split(part, ":")  # a key may be an IPv6 address
         if isinstance(found, Keyless | EventMap):
             yield None, read_value(part, value_codec)
-        elif len(sides) != 2:
+        elif not key:
             raise ValueError(f"{part!r} is not KEY:VALUE")
         else:
-            yield read_value(sides[0], key_codec), read_value(sides[1], value_codec)
+            yield read_value(":".join(key), key_codec), read_value(value, value_codec)
 
 
 def _is_file(text: str) -> bool:

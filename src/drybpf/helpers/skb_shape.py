@@ -31,12 +31,6 @@ def _swapped(value: int) -> int:
     return (value & 0xFF) << 8 | value >> 8 & 0xFF
 
 
-def _most_of_device(context: Context) -> int:
-    """The longest packet that its interface takes, link header included."""
-    interface = context.host.interfaces.get(field(context, "ifindex"))
-    return MOST if interface is None else interface.mtu + skb_of(context).network
-
-
 def skb_change_type(context: Context, _skb: int, kind: int, *_: int) -> int:
     """Set for whom the packet is (`PACKET_HOST`, …); 0 or -EINVAL."""
     if field(context, "pkt_type") > _OTHER_HOST or u32(kind) > _OTHER_HOST:
@@ -66,7 +60,7 @@ def skb_change_tail(context: Context, _skb: int, length: int, flags: int, *_: in
 def skb_change_head(context: Context, _skb: int, room: int, flags: int, *_: int) -> int:
     """Put zeros before the packet, for a new link header; 0 or -EINVAL."""
     length = packet_length(context) + u32(room)
-    if flags or s32(room) < 0 or length > _most_of_device(context):
+    if flags or s32(room) < 0 or length > MOST:
         return -EINVAL
     resize(context, 0, 0, u32(room))
     skb_of(context).network += u32(room)

@@ -76,10 +76,19 @@ def _within(
 
 
 def packet_place(f: FunctionText, kind: str) -> Value:
-    """The guest address that a context's `data`, `data_end` or `data_meta` holds."""
+    """The guest address that a context's `data`, `data_end` or `data_meta` holds.
+
+    Their order, which every helper that moves them keeps, is told to LLVM where a program begins to
+    look at a packet that moves: where it loads `data`.
+    """
     if f.options.moving:
         name = {"data_meta": "%p.low", "data": "%p.begin", "data_end": "%p.high"}[kind]
-        return f.value(f"load i64, ptr {name}")
+        place = f.value(f"load i64, ptr {name}")
+        if kind == "data":
+            low, high = f.value("load i64, ptr %p.low"), f.value("load i64, ptr %p.high")
+            for left, right in ((low, place), (place, high), (high, PACKET + SLOT_SIZE)):
+                f.line(f"call void @llvm.assume(i1 {f.value(f'icmp ule i64 {left}, {right}')})")
+        return place
     begin = f.options.packet_address
     return f.value(f"add i64 %plen, {begin}") if kind == "data_end" else str(begin)
 

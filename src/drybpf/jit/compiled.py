@@ -1,4 +1,4 @@
-"""Compiled variants of one program, and the engine that runs them.
+"""The engine that compiles a program, in several variants, and runs it.
 
 `run` has the contract of `interpreter.run`: it takes a state and runs it until the program has
 returned.  What compiled code leaves, the interpreter finishes.
@@ -7,11 +7,8 @@ returned.  What compiled code leaves, the interpreter finishes.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from hashlib import sha256
-from pathlib import Path
 from time import perf_counter_ns
 
 from drybpf import meter
@@ -25,21 +22,14 @@ from drybpf.helpers.native import NativeHelper
 from drybpf.host import Host
 from drybpf.isa.semantics import LOADS, M32, STORES
 from drybpf.jit import drive, layout
-from drybpf.jit.batches import way_in
-from drybpf.jit.entries import entries
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
 from drybpf.jit.helpers import LOWERINGS
 from drybpf.jit.ledger import Ledger
-from drybpf.jit.module import Choices, Module, emit_module
+from drybpf.jit.module import Choices
 from drybpf.jit.plan import TAIL_CALL
-from drybpf.jit.setup import Setting
 from drybpf.jit.surroundings import Surroundings, host_table, surroundings
 from drybpf.jit.tails import Tails, tails_of
-from drybpf.native import builtin as builtins
-from drybpf.native import cache, target
-from drybpf.native.builtin import METH_O, builtin
-from drybpf.native.emit import compile_ir
-from drybpf.native.link import link
+from drybpf.jit.variant import Variant
 from drybpf.space import Space
 from drybpf.state import HelperTable, State
 from drybpf.verifier import structure
@@ -61,161 +51,6 @@ class Stats:
     def left(self, pc: int, reason: str) -> None:
         """Count an exit."""
         self.exits[pc, reason] = self.exits.get((pc, reason), 0) + 1
-
-
-class Variant:
-    """One compiled form of a program, linked and callable."""
-
-    ledger: Ledger | None = None  # what was executed, in the covering variant
-
-    def __init__(
-        self,
-        code: Code,
-        shape: Shape,
-        choices: Choices,
-        ledgers: dict[int | None, Ledger] | None = None,
-    ) -> None:
-        """Compile, or take from the cache; `ledgers` are those of the program, by the start."""
-        self.moving, self.numbered = choices.moving, choices.numbered
-        inlined = [each.lookup for each in choices.around.maps if each.lookup]
-        texts = [function.ir() for function in (*choices.natives.values(), *inlined)]
-        sets = sorted(choices.lookups), sorted(choices.kernel.items())
-        key = _key(code, (shape, replace(choices, lookups=frozenset(), kernel={}), sets, texts))
-        self.cached = False
-        stored = cache.load(key)
-        if stored is not None:
-            facts, _, image = stored.partition(b"\n")
-            self.cached = True
-            self.module = Module.from_facts(facts)
-        else:
-            self.module = emit_module(code, shape, choices)
-            image = compile_ir(self.module.ir)
-            cache.store(key, self.module.facts() + b"\n" + image)
-        if choices.batch:
-            front, exports, plain = _batch_entry(), ["batch"], True
-        else:
-            setting = choices.setting(code, shape, lookups=self.module.lookups)
-            front, plain = _entry_points(setting), shape.plain and not choices.tail
-            exports = ["run", "repeat", "enter", *(["call", "vectorcall"] if plain else [])]
-        self.env = (ctypes.c_uint64 * layout.ENV_WORDS)()
-        imports = {"env": ctypes.addressof(self.env)}
-        if choices.covering:
-            self.ledger = _ledger(code, self.module, choices.start, ledgers)
-            imports["counters"] = self.ledger.address
-        self.library = link([image, front], exports, imports)
-        self._bound: object = None
-        self.run = self.function(exports[0])
-        self.plain = plain  # whether the hook's defaults are all that a run needs
-
-    def helper_numbers(self, space: Space) -> Sequence[int | None]:
-        """The numbers of the helpers by their places in the table of a run."""
-        if not self.numbered:
-            return self.module.helpers
-        return [
-            n if n in space.helpers else None for n in range(max(space.helpers, default=-1) + 1)
-        ]
-
-    @property
-    def inside(self) -> bool:
-        """Whether a call waits in this code for Python, and will go on in it."""
-        return self.env[layout.ENV_INSIDE] != 0
-
-    def function(self, name: str, doc: str = "") -> Callable[..., int]:
-        """An entry point as a built-in function."""
-        address = self.library.address(name)
-        return builtin(
-            address, name=name, flags=METH_O, keep=(self.library, self.env, self.ledger), doc=doc
-        )
-
-    def bind(
-        self,
-        name: str,
-        fuel: int,
-        fallback: Callable[[object, int], int],
-        helpers: tuple[ctypes.Array[ctypes.c_uint64], object],
-    ) -> Callable[..., int]:
-        """A built-in function from packet to r0; `fallback` finishes what it leaves.
-
-        All functions of a variant share what was bound last.
-        """
-        self.env[layout.ENV_FUEL], self.env[layout.ENV_FALLBACK] = fuel, id(fallback)
-        self.env[layout.ENV_HELPERS] = ctypes.addressof(helpers[0])
-        self._bound = fallback, helpers  # what the words point at
-        doc = f"{name}(packet, /)\n--\n\nRun the program on a packet; the result is r0."
-        return builtin(self.library.address("call"), name=name, flags=METH_O, keep=self, doc=doc)
-
-    def direct(self, other: Callable[..., object]) -> int:
-        """The address of the same function for PEP 590; `other` takes calls of any other form.
-
-        Whoever uses it keeps the bound function alive, and `other`.
-        """
-        self.env[layout.ENV_OTHER] = id(other)
-        return self.library.address("vectorcall")
-
-
-def _ledger(
-    code: Code, module: Module, start: int | None, ledgers: dict[int | None, Ledger] | None
-) -> Ledger:
-    """The ledger of a variant: one for all that begin at the same place, for their plan is one."""
-    known = None if ledgers is None else ledgers.get(start)
-    if known is not None and known.fits(module.plans, module.counters):
-        return known
-    fresh = Ledger(code, module.plans, module.counters)
-    if ledgers is not None:
-        ledgers[start] = fresh
-    return fresh
-
-
-_fronts: dict[object, bytes] = {}
-
-
-def _entry_points(setting: Setting) -> bytes:
-    """The object with the entry points for programs of one setting: compiled once, then cached."""
-    if setting not in _fronts:
-        _fronts[setting] = _compiled_once(entries(setting))
-    return _fronts[setting]
-
-
-def _batch_entry() -> bytes:
-    """The object with the entry point for batches."""
-    if _BATCH not in _fronts:
-        _fronts[_BATCH] = _compiled_once(way_in())
-    return _fronts[_BATCH]
-
-
-_BATCH = ("batch",)
-
-
-def _compiled_once(ir: str) -> bytes:
-    """Compile a module that does not depend on a program, or take it from the cache."""
-    digest = sha256((ir + _describe()).encode()).digest()
-    image = cache.load(digest)
-    if image is None:
-        image = compile_ir(ir)
-        cache.store(digest, image)
-    return image
-
-
-def prepare(shape: Shape, *, may_write: bool) -> None:
-    """Load LLVM and make the entry points: what is paid once, before the first program."""
-    for lookups in (False, True):
-        _entry_points(Setting(shape, may_write, lookups))
-
-
-def _key(code: Code, options: object) -> bytes:
-    facts = options, dict(code.references), code.entries, _describe()
-    return sha256(code.bytecode + repr(facts).encode()).digest()
-
-
-@lru_cache(maxsize=1)
-def _describe() -> str:
-    """What compiled code depends on besides the program: LLVM, processor, Python, and drybpf."""
-    digest = sha256()
-    package = Path(__file__).parent.parent
-    parts = "jit/*.py", "native/**/*.py", "maps/**/*.py"
-    for source in sorted(each for part in parts for each in package.glob(part)):
-        digest.update(source.read_bytes())
-    return f"{target.describe()}, {builtins.describe()}, {digest.hexdigest()}"
 
 
 class Jit:

@@ -21,8 +21,9 @@ from drybpf.state import FINISHED, Frame, State, helper_error
 
 if TYPE_CHECKING:
     from drybpf.code import Code
-    from drybpf.jit.compiled import Jit, Variant
+    from drybpf.jit.compiled import Jit
     from drybpf.jit.ledger import Ledger
+    from drybpf.jit.variant import Variant
 
 
 def run(engine: Jit, state: State, *, counting: bool = False) -> int:

@@ -86,13 +86,15 @@ def _value_at(f: FunctionText, values: StoreShape, offset: Value) -> Value:
     """The guest address of a value, or null.
 
     The assumption is the maps' own promise: what they find lies inside, at a multiple of the
-    stride.
+    stride.  The side effect, which is none, keeps LLVM from merging the two ways before the passes
+    run that make use of it.
     """
     name = len(f.lines)
     missing = f.value(f"icmp eq i64 {offset}, {NONE}")
     f.line(f"br i1 {missing}, label %none{name}, label %some{name}")
     f.label(f"some{name}")
     if values.mask != -1:
+        f.line("call void @llvm.sideeffect()")
         last = values.length - values.mask - 1
         f.line(f"call void @llvm.assume(i1 {f.value(f'icmp ule i64 {offset}, {last}')})")
         inner = f.value(f"and i64 {offset}, {values.mask}")

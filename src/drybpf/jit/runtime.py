@@ -37,6 +37,7 @@ declare i16 @llvm.bswap.i16(i16)
 declare i32 @llvm.bswap.i32(i32)
 declare i64 @llvm.bswap.i64(i64)
 declare void @llvm.assume(i1)
+declare void @llvm.sideeffect()
 declare void @leave(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @spent(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @aside(ptr, i64, i64, i64, {ELEVEN}) cold

@@ -10,7 +10,7 @@ from drybpf.native.buffer import host_address
 from drybpf.space import MAX_PROGRAMS, Space
 
 if TYPE_CHECKING:
-    from drybpf.jit.compiled import Variant
+    from drybpf.jit.variant import Variant
 
 
 class Tails:

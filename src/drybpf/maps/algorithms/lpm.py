@@ -8,9 +8,10 @@ from __future__ import annotations
 from drybpf.maps.algorithms.entries import append, give, link, take, withdraw
 from drybpf.maps.algorithms.errno import EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, EXIST, NOEXIST
 from drybpf.maps.algorithms.index import ENTRY, insert, remove
-from drybpf.maps.algorithms.trie import ENTRY_KNOWN, add, forget, longest, word
+from drybpf.maps.algorithms.prefixes import prefix_hash, same_prefix
+from drybpf.maps.algorithms.trie import ENTRY_KNOWN, add, forget, longest
 from drybpf.maps.algorithms.trie import remove as remove_prefix
-from drybpf.maps.algorithms.words import MIX, STIR, copy
+from drybpf.maps.algorithms.words import copy
 from drybpf.maps.layout import (
     CAPACITY,
     COUNT,
@@ -27,44 +28,6 @@ from drybpf.maps.layout import (
     VALUES,
 )
 from drybpf.native.restricted import load32, load64, restricted
-
-
-@restricted
-def mask_of(bits: int) -> int:
-    """The mask of the first bits, fewer than 64, of 8 bytes in that order."""
-    whole = bits & 56
-    return (1 << whole) - 1 | (0xFF00 >> (bits & 7) & 0xFF) << whole
-
-
-@restricted
-def prefix_hash(data: int, size: int, bits: int) -> int:
-    """A 32-bit hash of a prefix."""
-    mixed = bits * STIR
-    while bits >= 64:
-        mixed = (mixed ^ load64(data)) * MIX
-        mixed = mixed ^ mixed >> 32
-        data += 8
-        size -= 8
-        bits -= 64
-    if bits:
-        mixed = (mixed ^ (word(data, size) & mask_of(bits))) * MIX
-        mixed = mixed ^ mixed >> 32
-    return mixed * STIR >> 32
-
-
-@restricted
-def same_prefix(left: int, right: int, size: int, bits: int) -> int:
-    """Whether the first bits of two places are the same."""
-    while bits >= 64:
-        if load64(left) != load64(right):
-            return 0
-        left += 8
-        right += 8
-        size -= 8
-        bits -= 64
-    if bits:
-        return not (word(left, size) ^ word(right, size)) & mask_of(bits)
-    return 1
 
 
 @restricted

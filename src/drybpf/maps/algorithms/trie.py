@@ -7,38 +7,36 @@ Children lie side by side, in the order of their bits, in a block of a power of 
     +0 children   +8 prefixes   +16 number of the first child
     +24 of one of the prefixes, the number of its bit << 32 | its entry + 1
 
+Where there is one prefix alone below, it is not followed further: its node is a leaf, without bits,
+that has LEAF << 32 | entry + 1 there, and the prefix is in the entry's key.
+
 Data is taken in words of 64 bits, of which the eleventh step takes the last four, so that no step
 looks at two words.  Node 1 is the root.  A free block's first word is the number of the next one.
 """
 
 from __future__ import annotations
 
+from drybpf.maps.algorithms.index import ENTRY
+from drybpf.maps.algorithms.prefixes import same_prefix, word
 from drybpf.maps.algorithms.words import zero
-from drybpf.maps.layout import FREE_BLOCKS, FREE_CLASSES, FRESH_NODE, LAST_NODE, NODES
-from drybpf.native.restricted import load8, load16, load32, load64, restricted, store64
+from drybpf.maps.layout import (
+    CAPACITY,
+    FREE_BLOCKS,
+    FREE_CLASSES,
+    FRESH_NODE,
+    KEY_SIZE,
+    KEY_STRIDE,
+    KEYS,
+    LAST_NODE,
+    NODES,
+)
+from drybpf.native.restricted import load32, load64, restricted, store64
 
 ENTRY_KNOWN = 1 << 63
+LEAF = 64
 NODE = 32
 ROOT = 1
 STEPS = 11  # of a word
-
-
-@restricted
-def word(place: int, size: int) -> int:
-    """The first 8 bytes of some, as a little-endian number; where there are fewer, zeros follow."""
-    if size >= 8:
-        return load64(place)
-    value = 0
-    at = 0
-    if size & 4:
-        value = load32(place)
-        at = 4
-    if size & 2:
-        value = value | load16(place + at) << 8 * at
-        at += 2
-    if size & 1:
-        value = value | load8(place + at) << 8 * at
-    return value
 
 
 @restricted
@@ -77,6 +75,14 @@ def covering(chunk: int) -> int:
 
 
 @restricted
+def key_of(m: int, entry: int) -> int:
+    """The address of an entry's key; of some entry's, whatever the number."""
+    if entry >= load64(m + CAPACITY):
+        entry = 0
+    return m + load64(m + KEYS) + entry * load64(m + KEY_STRIDE)
+
+
+@restricted
 def answer(node: int, hits: int, length: int) -> int:
     """What `longest` gives for some prefixes of a node, which begin at a length."""
     if not hits:
@@ -84,7 +90,7 @@ def answer(node: int, hits: int, length: int) -> int:
     bit = top(hits)
     known = load64(node + 24)
     if known >> 32 == bit:
-        return known & 0xFFFF_FFFF | ENTRY_KNOWN
+        return known & ENTRY | ENTRY_KNOWN
     return length + top(bit) + 1
 
 
@@ -97,6 +103,8 @@ def longest(m: int, data: int, size: int, limit: int) -> int:
     nodes = m + load64(m + NODES)
     last = load64(m + LAST_NODE)
     node = nodes + ROOT * NODE
+    begin = data
+    whole = size
     length = 0
     found = 0
     hits = 0
@@ -117,6 +125,12 @@ def longest(m: int, data: int, size: int, limit: int) -> int:
                 holder = node
             children = load64(node)
             if not children >> chunk & 1:
+                known = load64(node + 24)
+                if known >> 32 == LEAF:
+                    key = key_of(m, (known & ENTRY) - 1)
+                    bits = load32(key)
+                    if bits <= limit and same_prefix(key + 4, begin, whole, bits):
+                        return known & ENTRY | ENTRY_KNOWN
                 return answer(holder, hits, found)
             number = load64(node + 16) + ones(children & (1 << chunk) - 1)
             if number > last:
@@ -260,18 +274,47 @@ def remove_child(m: int, node: int, chunk: int) -> int:
 
 
 @restricted
+def unfold(m: int, node: int, depth: int) -> int:
+    """Make a leaf a node like others, with its prefix in or below it: 1, or 0 without room."""
+    entry = (load64(node + 24) & ENTRY) - 1
+    key = key_of(m, entry)
+    bits = load32(key)
+    size = load64(m + KEY_SIZE) - 4
+    store64(node + 24, 0)
+    if depth_of(bits) == depth:
+        bit = bit_of(key + 4, size, bits)
+        store64(node + 8, 1 << bit)
+        store64(node + 24, bit << 32 | entry + 1)
+        return 1
+    below = add_child(m, node, chunk_of(key + 4, size, depth))
+    if not below:
+        return 0
+    store64(below + 24, LEAF << 32 | entry + 1)
+    return 1
+
+
+@restricted
 def add(m: int, data: int, size: int, bits: int, entry: int) -> int:
-    """Put a prefix in, which is an entry's: 1, or 0 where there is no room."""
+    """Put a prefix in, which is an entry's: 1, or 0 where there is no room.
+
+    After a 0, another prefix may be missing, and the trie has to be made anew.
+    """
     node = node_at(m, ROOT)
     end = depth_of(bits)
     depth = 0
-    while depth < end:
+    while 1:
+        if load64(node + 24) >> 32 == LEAF and not unfold(m, node, depth):
+            return 0
+        if depth >= end:
+            break
         chunk = chunk_of(data, size, depth)
         below = child(m, node, chunk)
         if not below:
             below = add_child(m, node, chunk)
             if not below:
                 return 0
+            store64(below + 24, LEAF << 32 | entry + 1)
+            return 1
         node = below
         depth += 1
     bit = bit_of(data, size, bits)
@@ -289,7 +332,7 @@ def remove(m: int, data: int, size: int, bits: int) -> int:
     kept = node
     level = 0
     depth = 0
-    while depth < end:
+    while depth < end and load64(node + 24) >> 32 != LEAF:
         children = load64(node)
         if load64(node + 8) or children & children - 1:
             kept = node
@@ -298,8 +341,11 @@ def remove(m: int, data: int, size: int, bits: int) -> int:
         if not node:
             return 0
         depth += 1
-    bit = bit_of(data, size, bits)
-    store64(node + 8, load64(node + 8) & ~(1 << bit))
+    end = depth
+    bit = LEAF
+    if load64(node + 24) >> 32 != LEAF:
+        bit = bit_of(data, size, bits)
+        store64(node + 8, load64(node + 8) & ~(1 << bit))
     if load64(node + 24) >> 32 == bit:
         store64(node + 24, 0)
     if load64(node) or load64(node + 8) or not end:
