@@ -32,11 +32,11 @@ def name_of(path: Path) -> str:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_every_object_loads_at_once(path: Path) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     obj = load(path)
     for program in obj.programs.values():
         program.verify()
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
     assert len(obj.maps) == len(obj.file.maps)
     for name, found in obj.maps.items():
         assert found.definition.name == name
@@ -68,7 +68,7 @@ def test_they_are_as_many_as_their_makers_say() -> None:
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.name[:16])
 def test_invalid_objects_end_at_once(path: Path) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         obj = load(path)
     except ObjectError:
@@ -76,7 +76,7 @@ def test_invalid_objects_end_at_once(path: Path) -> None:
     else:
         for program in obj.programs.values():
             end(program.run)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def end(run: Callable[..., object]) -> None:
