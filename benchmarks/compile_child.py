@@ -48,10 +48,11 @@ def compiled(bytecode: bytes) -> dict[str, Any]:
     """Compile, LLVM and the entry points being there, and time the stages."""
     from drybpf.code import Code  # noqa: PLC0415 (a verdict must not pay for the compiler)
     from drybpf.hooks import Raw  # noqa: PLC0415
-    from drybpf.jit import compiled as jit  # noqa: PLC0415
+    from drybpf.jit import variant as jit  # noqa: PLC0415
+    from drybpf.jit.compiled import Jit  # noqa: PLC0415
     from drybpf.native import passes  # noqa: PLC0415
 
-    jit.Jit(Code(_NOTHING), Raw.shape).variant()
+    Jit(Code(_NOTHING), Raw.shape).variant()
     code = Code(bytecode)
     jit.prepare(Raw.shape, may_write=code.may_write)
     laps = _Laps()
@@ -62,7 +63,7 @@ def compiled(bytecode: bytes) -> dict[str, Any]:
     ):
         setattr(module, name, laps.around(getattr(module, name), before, after))
     begin = thread_time_ns()
-    variant = jit.Jit(code, Raw.shape).variant()
+    variant = Jit(code, Raw.shape).variant()
     laps.lap("link")
     whole = (thread_time_ns() - begin) / 1e6
     return {**laps.times, "compile": whole, "cached": variant.cached}
