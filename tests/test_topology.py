@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -231,15 +229,3 @@ def test_the_policy_of_the_example_refuses_other_ports() -> None:
     assert steps[-2].endswith("ingress SHOT")
     assert sum(policy.data["refused"] for policy in world.policies) == 1
     assert all(not watch.maps["accepted"] for watch in world.watchers)
-
-
-def test_what_the_examples_page_shows() -> None:
-    page = (EXAMPLE / "README.md").read_text()
-    command, _, output = page.partition("$ python examples/topology/follow.py ")[2].partition("\n")
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "follow.py"), *command.split()],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == output.partition("```")[0]

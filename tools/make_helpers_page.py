@@ -100,6 +100,30 @@ assert result.context["mark"] == 7                       # and as the program le
 - Hooks without a packet take the bytes that their context begins with in its place.
 - Where the `Host` has a socket, the fields of addresses and ports, and `sk`, come from it.
 
+## Programs behind each other
+
+`drybpf.topology` links hosts and follows packets through XDP, tc and the hosts' routes, redirects
+into other interfaces' programs included; `examples/topology` has four hosts and a connection.
+
+```python
+from drybpf.topology import Topology
+
+topology = Topology()
+left, right = topology.add("left"), topology.add("right")
+a = left.add("a", "02:00:00:00:00:01", "10.0.0.1/24")
+b = right.add("b", "02:00:00:00:00:02", "10.0.0.2/24")
+topology.link(a, b)
+b.ingress.append(program)                                # it drops everything
+packet = bytes.fromhex("4500001400000000401100000a0000010a000002")
+assert [str(step) for step in topology.send(left, packet)] == [
+    "left/a wire",
+    "right/b ingress SHOT",
+    "right/b drop by tc ingress",
+]
+```
+
+## All hooks
+
 {table}
 
 {hooks}

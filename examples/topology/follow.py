@@ -98,7 +98,7 @@ def build() -> World:
     return world
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     """Follow a connection from each port that is given."""
     world = build()
     for port in map(int, arguments or ["40000"]):
@@ -110,8 +110,7 @@ def main(arguments: list[str]) -> int:
             for client, count in watch.maps["accepted"].items()
         }
         print(f"server{number} accepted from", clients)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -367,8 +367,11 @@ _operations = [0]  # run in CPython by all maps
 
 
 def stride(size: int) -> int:
-    """The distance between values of a size: the power of two from 8 on that holds one."""
-    return max(8, 1 << (size - 1).bit_length())
+    """The distance between values of a size: the power of two from 8 on that is larger.
+
+    So there is a gap behind each, and running off one never reaches the next.
+    """
+    return max(8, 1 << size.bit_length())
 
 
 def _remake(cls: type[Map], definition: MapDefinition, cpus: int) -> Map:
