@@ -1,4 +1,4 @@
-"""The small parts of a run: packets in buffers, clocks and random numbers, spaces, fields, hooks."""
+"""The small parts of a run: packet buffers, clocks and random numbers, spaces, fields, hooks."""
 
 from __future__ import annotations
 
