@@ -48,8 +48,11 @@ for seed in range(*map(int, sys.argv[1:3])):
 MAPS = """
 import sys
 from map_programs import Case
-for seed in range(*map(int, sys.argv[1:])):
-    Case(seed).check()
+first, last, _ = sys.argv[1:]
+for seed in range(int(first), int(last)):
+    case = Case(seed)
+    case.check()
+    case.check_ways_in()
 """
 
 
