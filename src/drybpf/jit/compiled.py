@@ -28,7 +28,7 @@ from drybpf.jit.ledger import Ledger
 from drybpf.jit.module import Choices
 from drybpf.jit.plan import TAIL_CALL
 from drybpf.jit.surroundings import Surroundings, host_table, surroundings
-from drybpf.jit.tails import Tails, tails_of
+from drybpf.jit.tails import Tails, shared_helpers, tails_of
 from drybpf.jit.variant import Variant
 from drybpf.space import Space
 from drybpf.state import HelperTable, State
@@ -80,6 +80,7 @@ class Jit:
         self._choices = Choices(around=self._around(), paranoid=paranoid)  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
+        self._natives: dict[int, NativeHelper] = {}
         self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
 
     @property
@@ -98,7 +99,8 @@ class Jit:
         found = {number: for_compiled(helpers, number, host) for number in self._numbers}
         known = {n: h for n, h in found.items() if isinstance(h, KernelHelper)}
         kernel = {n: h.native for n, h in known.items() if h.native in LOWERINGS}
-        natives = {n: h.function for n, h in found.items() if isinstance(h, NativeHelper)}
+        self._natives = {n: h for n, h in found.items() if isinstance(h, NativeHelper)}
+        natives = {n: h.function for n, h in self._natives.items()}
         numbered = "tail_call" in kernel.values()
         moves = any(
             getattr(helper, "moves_packet", True)
@@ -154,6 +156,8 @@ class Jit:
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
             if tail:
+                self._share_helpers()
+                host_table(self.space)
                 tails = tails_of(self.space, counting=counting, covering=covering)
                 tails.point(self.space.number(self.code), variant)
             self.stats.compiles += 1
@@ -268,27 +272,39 @@ class Jit:
                     outdated()
 
         variant = self.variant()
-        stores = host_table(self.space)
         env = variant.env
-        env[layout.ENV_STORES] = ctypes.addressof(stores)
+        env[layout.ENV_STORES] = host_table(self.space)
         env[layout.ENV_PROGRAMS] = self._tails().address
         env[layout.ENV_EPOCH] = self.space.epoch_address
         env[layout.ENV_CPU] = host.cpu
-        table, kept = self._native_helpers(variant, helpers, host)
-        return variant.bind(name, given, fallback, (table, (kept, stores))), variant
+        table = self._native_helpers(variant, helpers, host)
+        return variant.bind(name, given, fallback, table), variant
 
     def _tails(self) -> Tails:
         return tails_of(self.space, counting=False, covering=meter.is_active())
 
+    def _share_helpers(self) -> None:
+        """Let programs that call each other find the helpers of this one."""
+        for number, helper in self._natives.items():
+            if number <= layout.LAST_SHARED_HELPER:
+                shared_helpers(self.space).provide(number, helper)
+
     def _native_helpers(
         self, variant: Variant, helpers: HelperTable, host: Host
-    ) -> tuple[ctypes.Array[ctypes.c_uint64], object]:
-        """The table of helpers where Python cannot be asked: a call of one in Python leaves."""
-        found = (
-            None if number is None else for_compiled(helpers, number, host)
-            for number in variant.helper_numbers(self.space)
-        )
-        return helper_table([h if isinstance(h, NativeHelper) else None for h in found], [])
+    ) -> tuple[int, object]:
+        """The table of helpers where Python cannot be asked, and what must live as long.
+
+        A call of a helper in Python leaves.
+        """
+        if variant.numbered:
+            for number in self.space.helpers:
+                helper = for_compiled(helpers, number, host)
+                if isinstance(helper, NativeHelper):
+                    shared_helpers(self.space).provide(number, helper)
+            return shared_helpers(self.space).address, None
+        found = (for_compiled(helpers, number, host) for number in variant.module.helpers)
+        table = helper_table([h if isinstance(h, NativeHelper) else None for h in found], [])
+        return ctypes.addressof(table[0]), table
 
     def batch(
         self,
@@ -307,9 +323,9 @@ class Jit:
         """
         table = self._native_helpers(self._batch_variant(), helpers, host)
         exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
-        stores, words = host_table(self.space), exchange.words
-        words[layout.HELPERS] = ctypes.addressof(table[0])
-        words[layout.STORES], words[layout.CPU] = ctypes.addressof(stores), host.cpu
+        words = exchange.words
+        words[layout.HELPERS] = table[0]
+        words[layout.STORES], words[layout.CPU] = host_table(self.space), host.cpu
         words[layout.PROGRAMS] = self._tails().address
         index = 0
         while index < len(packets):

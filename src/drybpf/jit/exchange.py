@@ -65,11 +65,10 @@ class Exchange:
         self.words: Words = _WORDS()
         self.address = ctypes.addressof(self.words)
         self.words[layout.STACK] = host_address(state.memory.stack)
-        stores = host_table(state.space)
-        self.words[layout.STORES] = ctypes.addressof(stores)
+        self.words[layout.STORES] = host_table(state.space)
         self.words[layout.CPU], self.words[layout.EPOCH] = state.cpu, state.space.epoch
         self.words[layout.TAIL_CALLS] = state.tail_calls
-        self._keep: list[object] = [stores]
+        self._keep: list[object] = []
         self._regions: object = None
         self._show_memory()
         state.memory.changed = self._show_memory
@@ -158,7 +157,8 @@ def helper_table(
 
     An entry is the helper and its context; of a native helper, the address of its storage.
     """
-    table = (ctypes.c_uint64 * (2 * len(helpers) + 1))()
+    shared = 2 * (layout.LAST_SHARED_HELPER + 1)  # programs compiled later may look further
+    table = (ctypes.c_uint64 * max(2 * len(helpers), shared))()
     for index, helper in enumerate(helpers):
         if isinstance(helper, NativeHelper):
             table[2 * index + 1] = helper.address

@@ -140,7 +140,7 @@ def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
             _always_leave(f, pc, instruction)
             return
     if number in f.natives:
-        _after_call(f, _call_native(f, f.natives[number], index))
+        _after_call(f, _call_native(f, pc, f.natives[number], index))
         return
     if f.options.sealed:
         _always_leave(f, pc, instruction)
@@ -154,13 +154,16 @@ def _call_helper(f: FunctionText, pc: int, instruction: Instruction) -> None:
     _after_call(f, f.value(f"extractvalue {RESULT} {pair}, 0"))
 
 
-def _call_native(f: FunctionText, function: Function[...], index: int) -> Value:
+def _call_native(f: FunctionText, pc: int, function: Function[...], index: int) -> Value:
     """Call a helper in restricted Python, which LLVM inlines, with the address of its storage."""
     place = f.value(f"getelementptr i64, ptr %st, i64 {layout.HELPERS}")
     table = f.value(f"load ptr, ptr {place}")
     entry = f.value(f"getelementptr i64, ptr {table}, i64 {2 * index + 1}")
     count = len(function.definition.parameters)
-    values = [f.value(f"load i64, ptr {entry}"), *(f.get(number) for number in range(1, count))]
+    storage = f.value(f"load i64, ptr {entry}")
+    if f.options.numbered:  # the table may be older than this program
+        f.leave_unless(f.value(f"icmp ne i64 {storage}, 0"), pc, "unknown", "aside")
+    values = [storage, *(f.get(number) for number in range(1, count))]
     passed = ", ".join(f"i64 {value}" for value in values)
     return f.value(f"call i64 @{function.symbol}({passed})")
 

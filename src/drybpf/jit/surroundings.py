@@ -9,7 +9,10 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
+from mmap import mmap
 
+from drybpf.errors import CompileError
 from drybpf.maps import layout as header
 from drybpf.maps.definition import MapType
 from drybpf.memory import DATA, HANDLES, SLOT_BITS
@@ -133,12 +136,36 @@ def _values_offset(each: Placed) -> int:
     return int.from_bytes(each.storage[place : place + 8], "little")
 
 
-def host_table(space: Space) -> ctypes.Array[ctypes.c_uint64]:
-    """The host addresses of all stores and maps of a space."""
-    count = 2 * max(len(space.stores), len(space.maps)) + 1
-    table = (ctypes.c_uint64 * count)()
-    for number, region in enumerate(space.stores):
-        table[2 * number] = host_address(region.data) if region.length else 0
-    for number, each in enumerate(space.maps.values()):
-        table[2 * number + 1] = each.address
-    return table
+MOST_ENTRIES = 1 << 20  # of the table of a space
+
+
+class _Hosts:
+    """The table of one space: filled in place, for code that was compiled later is run by older."""
+
+    def __init__(self) -> None:
+        """Reserve the table; memory is used as it fills."""
+        self._table = mmap(-1, 8 * MOST_ENTRIES)
+        self._words = (ctypes.c_uint64 * MOST_ENTRIES).from_buffer(self._table)
+        self._stores = self._maps = 0  # how many are in it
+        self.address = host_address(memoryview(self._table))
+
+    def update(self, space: Space) -> None:
+        """Put what is new into the table."""
+        if 2 * max(len(space.stores), len(space.maps)) > MOST_ENTRIES:
+            raise CompileError(f"more than {MOST_ENTRIES // 2} maps and sections in one space")
+        for region in space.stores[self._stores :]:
+            self._words[2 * self._stores] = host_address(region.data) if region.length else 0
+            self._stores += 1
+        for each in islice(space.maps.values(), self._maps, None):
+            self._words[2 * self._maps + 1] = each.address
+            self._maps += 1
+
+
+def host_table(space: Space) -> int:
+    """The address of the table of the host addresses of all stores and maps of a space."""
+    hosts = space.compiled.get("hosts")
+    if hosts is None:
+        hosts = space.compiled["hosts"] = _Hosts()
+    hosts.update(space)
+    address: int = hosts.address
+    return address

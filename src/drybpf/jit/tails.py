@@ -6,6 +6,8 @@ import ctypes
 from mmap import mmap
 from typing import TYPE_CHECKING
 
+from drybpf.helpers.native import NativeHelper
+from drybpf.jit import layout
 from drybpf.native.buffer import host_address
 from drybpf.space import MAX_PROGRAMS, Space
 
@@ -30,6 +32,33 @@ class Tails:
         """Lead tail calls of a program into compiled code."""
         self._kept.append(variant)
         self._words[number] = variant.library.address("enter")
+
+
+class SharedHelpers:
+    """The table of helpers of programs that call each other, where Python cannot be asked.
+
+    It is filled in place: a program that is compiled later is entered from older ones.
+    """
+
+    def __init__(self) -> None:
+        """Begin without helpers: a call of one leaves."""
+        self._words = (ctypes.c_uint64 * (2 * (layout.LAST_SHARED_HELPER + 1)))()
+        self._kept: list[NativeHelper] = []  # a run may be in one that was replaced
+        self.address = ctypes.addressof(self._words)
+
+    def provide(self, number: int, helper: NativeHelper) -> None:
+        """Let compiled code find the storage of a helper."""
+        if self._words[2 * number + 1] != helper.address:
+            self._words[2 * number + 1] = helper.address
+            self._kept.append(helper)
+
+
+def shared_helpers(space: Space) -> SharedHelpers:
+    """The table of a space."""
+    shared: SharedHelpers | None = space.compiled.get("helpers")
+    if shared is None:
+        shared = space.compiled["helpers"] = SharedHelpers()
+    return shared
 
 
 def tails_of(space: Space, *, counting: bool, covering: bool) -> Tails:

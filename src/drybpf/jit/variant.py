@@ -94,14 +94,14 @@ class Variant:
         name: str,
         fuel: int,
         fallback: Callable[[object, int], int],
-        helpers: tuple[ctypes.Array[ctypes.c_uint64], object],
+        helpers: tuple[int, object],
     ) -> Callable[..., int]:
         """A built-in function from packet to r0; `fallback` finishes what it leaves.
 
         All functions of a variant share what was bound last.
         """
         self.env[layout.ENV_FUEL], self.env[layout.ENV_FALLBACK] = fuel, id(fallback)
-        self.env[layout.ENV_HELPERS] = ctypes.addressof(helpers[0])
+        self.env[layout.ENV_HELPERS] = helpers[0]
         self._bound = fallback, helpers  # what the words point at
         doc = f"{name}(packet, /)\n--\n\nRun the program on a packet; the result is r0."
         return builtin(self.library.address("call"), name=name, flags=METH_O, keep=self, doc=doc)
