@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from random import Random
 
@@ -13,13 +14,16 @@ from drybpf.asm import assemble
 from drybpf.code import Code
 from drybpf.hooks import Raw
 from drybpf.isa.semantics import CONVERSIONS, M64, OPERATIONS, signed
-from drybpf.jit import affine, guard
+from drybpf.jit import affine, guard, layout
 from drybpf.jit.affine import Known, Value
 from drybpf.jit.compiled import Jit
 from drybpf.jit.graph import graph
 from drybpf.jit.loops import Analysis, Plan
 from drybpf.jit.module import Choices, emit_module
+from drybpf.jit.runtime import runtime
 from drybpf.jit.trips import Numbers, passes
+from drybpf.native.emit import compile_ir
+from drybpf.native.link import link
 from drybpf.program import Program
 from engines import run_everywhere
 from packing import pack
@@ -300,3 +304,40 @@ def test_graphs_by_force(seed: int) -> None:
 def test_a_cycle_with_two_ways_in_is_no_loop() -> None:
     assert not graph(0, {0: [1, 2], 1: [2], 2: [1]}).loops
     assert graph(0, {0: [1], 1: [2], 2: [1]}).loops.keys() == {1}
+
+
+def test_a_closed_form_that_divides_128_bits() -> None:
+    """LLVM asks a library for that, which no process needs to have: such a program did not link."""
+    case = Case.of_loops(711360, paranoid=False)
+    assert case.check() == 12
+
+
+@pytest.mark.parametrize("name", ["__udivti3", "__umodti3"])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [(0, 1), (7, 3), (1 << 127, 3), ((1 << 128) - 1, (1 << 127) + 5), (5, (1 << 128) - 1)],
+)
+def test_division_of_128_bits(name: str, left: int, right: int) -> None:
+    """The function is ours; its text does not divide."""
+    text = (
+        runtime()
+        + f"""
+define i64 @low(ptr %p) {{
+  %a = load i128, ptr %p, align 16
+  %q = getelementptr i128, ptr %p, i64 1
+  %b = load i128, ptr %q, align 16
+  %r = call i128 @{name}(i128 %a, i128 %b)
+  store i128 %r, ptr %p, align 16
+  ret i64 0
+}}
+"""
+    )
+    env = (ctypes.c_uint64 * layout.ENV_WORDS)()
+    library = link([compile_ir(text)], ["low"], {"env": ctypes.addressof(env)})
+    raw = (ctypes.c_uint64 * 6)()
+    begin = -(ctypes.addressof(raw) // 8) % 2
+    raw[begin : begin + 4] = [left & M64, left >> 64, right & M64, right >> 64]
+    place = ctypes.addressof(raw) + 8 * begin
+    ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(library.address("low"))(place)
+    expected = left // right if name == "__udivti3" else left % right
+    assert raw[begin] | raw[begin + 1] << 64 == expected

@@ -212,6 +212,37 @@ none:
 }
 """
 
+# Division of 128 bits, which LLVM asks a library for: closed forms of loops need it, and not every
+# process has that library.  Bit by bit; the divisor is never 0.
+_WIDE_DIVISION = """
+define i128 @{NAME}(i128 %n, i128 %d) {
+entry:
+  br label %loop
+loop:
+  %i = phi i32 [128, %entry], [%i1, %loop]
+  %x = phi i128 [%n, %entry], [%x1, %loop]
+  %q = phi i128 [0, %entry], [%q2, %loop]
+  %r = phi i128 [0, %entry], [%r3, %loop]
+  %carry = icmp slt i128 %r, 0
+  %top = lshr i128 %x, 127
+  %x1 = shl i128 %x, 1
+  %r1 = shl i128 %r, 1
+  %r2 = or i128 %r1, %top
+  %not = icmp uge i128 %r2, %d
+  %fits = or i1 %carry, %not
+  %less = sub i128 %r2, %d
+  %r3 = select i1 %fits, i128 %less, i128 %r2
+  %bit = zext i1 %fits to i128
+  %q1 = shl i128 %q, 1
+  %q2 = or i128 %q1, %bit
+  %i1 = sub i32 %i, 1
+  %more = icmp ne i32 %i1, 0
+  br i1 %more, label %loop, label %done
+done:
+  ret i128 %{RESULT}
+}
+"""
+
 _CALL_HELPER = """
 define {i64, i64} @call_helper(ptr %st, i64 %index, i64 %depth, i64 %a1, i64 %a2, i64 %a3,
     i64 %a4, i64 %a5) noinline {
@@ -305,4 +336,6 @@ def prelude(*, counting: bool) -> str:
 
 def runtime() -> str:
     """The declarations and functions that the module of the entry points begins with."""
-    return DECLARATIONS + _leave() + fill(_LOOKUP) + _call_helper()
+    divisions = fill(_WIDE_DIVISION, NAME="__udivti3", RESULT="q2")
+    divisions += fill(_WIDE_DIVISION, NAME="__umodti3", RESULT="r3")
+    return DECLARATIONS + _leave() + fill(_LOOKUP) + _call_helper() + divisions
