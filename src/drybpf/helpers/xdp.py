@@ -7,9 +7,9 @@ from drybpf.helpers.errno import EACCES, EFAULT, EINVAL
 from drybpf.memory import CONTEXT
 from drybpf.state import Context
 
-_FRAME = 40  # bytes before the headroom that belong to the kernel: its struct xdp_frame
-_ETHERNET = 14  # a packet is never made shorter than its link header
-_MOST_METADATA = 255
+FRAME = 40  # bytes before the headroom that belong to the kernel: its struct xdp_frame
+ETHERNET = 14  # a packet is never made shorter than its link header
+MOST_METADATA = 255
 _MOST = 0xFFFF  # the largest offset and length that are looked at
 
 
@@ -28,14 +28,14 @@ def metadata_length(context: Context) -> int:
 
 def _hard_start(context: Context) -> int:
     frame = context.memory.packet_frame
-    return (frame.origin if frame else context.state.packet[0]) + _FRAME
+    return (frame.origin if frame else context.state.packet[0]) + FRAME
 
 
 def xdp_adjust_head(context: Context, _xdp: int, delta: int, *_: int) -> int:
     """Move the packet's first byte by `delta`, its metadata with it; 0 or -EINVAL."""
     low, data, high = _bounds(context)
     to = data + s32(delta)
-    if to < _hard_start(context) + data - low or to > high - _ETHERNET:
+    if to < _hard_start(context) + data - low or to > high - ETHERNET:
         return -EINVAL
     metadata = context.read(low, data - low)
     context.state.move_packet(to - len(metadata), to, high)
@@ -48,7 +48,7 @@ def xdp_adjust_tail(context: Context, _xdp: int, delta: int, *_: int) -> int:
     low, data, high = _bounds(context)
     frame = context.memory.packet_frame
     to = high + s32(delta)
-    if to > (frame.limit if frame else high) or to < data + _ETHERNET:
+    if to > (frame.limit if frame else high) or to < data + ETHERNET:
         return -EINVAL
     context.state.move_packet(low, data, to)
     if to > high:
@@ -62,7 +62,7 @@ def xdp_adjust_meta(context: Context, _xdp: int, delta: int, *_: int) -> int:
     to = low + s32(delta)
     if to < _hard_start(context) or to > data:
         return -EINVAL
-    if (data - to) % 4 or data - to > _MOST_METADATA:
+    if (data - to) % 4 or data - to > MOST_METADATA:
         return -EACCES
     context.state.move_packet(to, data, high)
     return 0

@@ -6,15 +6,12 @@ before the run leaves.
 
 from __future__ import annotations
 
+from drybpf.helpers.errno import EACCES, EINVAL
+from drybpf.helpers.xdp import ETHERNET, FRAME, MOST_METADATA
 from drybpf.jit import layout
 from drybpf.jit.access import in_moving_buffer, packet_place
 from drybpf.jit.function import PLACES, FunctionText
 from drybpf.jit.ir import Value
-
-EINVAL, EACCES = 22, 13
-FRAME = 40  # bytes before the headroom that belong to the kernel: its struct xdp_frame
-ETHERNET = 14
-MOST_METADATA = 255
 
 
 def is_sealed(f: FunctionText, _pc: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drybpf.errors import CompileError
+from drybpf.helpers.errno import ENOENT
 from drybpf.jit import adjust, layout, sums
 from drybpf.jit.access import argument, host_address
 from drybpf.jit.function import PASSED, RESULT, FunctionText, Lowering
@@ -18,7 +19,6 @@ from drybpf.maps import layout as header
 from drybpf.native.restricted import Function
 from drybpf.state import MAX_TAIL_CALLS
 
-ENOENT = 2
 NONE = str(-1)  # the offset that a look-up gives where there is no value
 
 

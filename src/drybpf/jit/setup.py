@@ -27,11 +27,6 @@ class Setting:
     moving: bool = False
     numbered: bool = False
 
-    @property
-    def is_copied(self) -> bool:
-        """Whether the program may be given a copy of its packet."""
-        return self.may_write
-
 
 def store(word: int, value: object, kind: str = "i64") -> list[str]:
     """Put a value into a word of the run."""
