@@ -123,7 +123,7 @@ class FunctionText(Text):
         self.ways_out: dict[str, None] = {}  # the functions that hand the run over
         self.uses_lookup = False
         self.inlined: dict[Function[...], None] = {}  # restricted functions that it calls
-        self.limits: dict[tuple[str, int], None] = {}  # that are read
+        self.limits: dict[tuple[str, int], Value] = {}  # within a block, see `limit`
         self.stores: dict[int, Value] = {}  # entries of the table of stores that it reads
         self.cache: dict[int, Value] = {}  # registers by LLVM value, within a block
         self.dirty: set[int] = set()
@@ -201,7 +201,7 @@ class FunctionText(Text):
             cold()
         for function in self.ways_out:
             self._emit_way_out(function)
-        self.lines[prologue:prologue] = [*self._load_limits(), *self._load_stores()]
+        self.lines[prologue:prologue] = self._load_stores()
         self.lines.append("}")
         return self.lines
 
@@ -299,28 +299,23 @@ class FunctionText(Text):
     def limit(self, buffer: str, size: int) -> Value:
         """What an offset must be below, for an access of 1, 2, 4 or 8 bytes: 0 if none fits.
 
-        `buffer` is "p" for the packet or "c" for the context.
+        `buffer` is "p" for the packet or "c" for the context.  It is computed where it is wanted:
+        there LLVM knows what the program has asked of the length, in the prologue it does not.
         """
-        self.limits[buffer, size] = None
-        return f"%{buffer}limit{size}" if size > 1 else f"%{buffer}len"
-
-    def _load_limits(self) -> list[str]:
-        """The prologue's lines for the limits that are read somewhere."""
-        lines = []
-        for buffer, size in self.limits:
-            if size > 1:
-                name, length = f"%{buffer}limit{size}", f"%{buffer}len"
-                lines.append(f"  {name}.f = icmp uge i64 {length}, {size}")
-                lines.append(f"  {name}.l = sub i64 {length}, {size - 1}")
-                lines.append(f"  {name} = select i1 {name}.f, i64 {name}.l, i64 0")
-        return lines
+        if size == 1:
+            return f"%{buffer}len"
+        if (buffer, size) not in self.limits:
+            self.limits[buffer, size] = self.value(
+                f"call i64 @llvm.usub.sat.i64(i64 %{buffer}len, i64 {size - 1})"
+            )
+        return self.limits[buffer, size]
 
     def _emit_block(self, first: int) -> None:
         self.label(self.copies.label(first))
         if self.copies.is_plain(first):
             self.line(BARRIER)
         self.counting.block(first)
-        self.cache, self.dirty = {}, set()
+        self.cache, self.dirty, self.limits = {}, set(), {}
         self.block, pcs = first, self.blocks[first]
         self.refund = self.code.fuel.get(first, 0)
         if self.refund:

@@ -142,6 +142,7 @@ class Plan:
     points: frozenset[Block]  # the fuel points that it is for
     rests: Mapping[Symbol, frozenset[Fact]]  # the facts that each movement rests on
     tested: frozenset[Fact]  # those that the tests rest on
+    regular: bool = True  # whether no access's place hangs on data that iterations hand on
 
     @property
     def proved(self) -> frozenset[int]:
@@ -168,6 +169,7 @@ class Analysis:
         """Analyse; `plans` is empty where there is nothing to gain, or too much to do."""
         self.body, self.graph = body, body.graph
         self.plans: dict[Block, Plan] = {}
+        self.irregular: set[Block] = set()  # headers of loops that are not `regular`
         self._facts: dict[Block, Plan] = {}
         self._slots_lost = False
         self._work = MOST_WORK * sum(map(len, body.blocks.values())) + 1000
@@ -175,9 +177,11 @@ class Analysis:
         for loop in loops:
             plan = self._plan(loop)
             if plan is None:
-                self.plans = {}
+                self.plans, self.irregular = {}, set()
                 return
             self._facts[loop.header] = plan
+            if not plan.regular or not self.irregular.isdisjoint(loop.inner):
+                self.irregular.add(loop.header)
             if plan.touches or plan.points:
                 self.plans[loop.header] = plan
 
@@ -554,6 +558,8 @@ class _Choice:
 
     def plan(self, walk: Walk, points: frozenset[Block]) -> Plan:
         """The plan for a loop with this iteration."""
+        loops = self._graph.loops
+        inside = frozenset(block for inner in self._loop.inner for block in loops[inner].body)
         tests = self._tests(walk)
         facts = set(self._facts_of_all(tests))
         touches: list[Touch] = []
@@ -583,7 +589,18 @@ class _Choice:
             points if cost is not None else frozenset(),
             rests,
             frozenset(self._facts_of_all(tests)),
+            all(self._is_regular(touch, inside) for touch in walk.touches),
         )
+
+    def _is_regular(self, touch: Touch, inside: frozenset[Block]) -> bool:
+        """Whether an access's address, if it is this loop's own, needs no other iteration's data.
+
+        It may be anywhere in a table; but it does not hang on what is carried from one to the next.
+        """
+        if touch.block in inside:
+            return True
+        address = touch.address
+        return address is not None and all(which in self.moves for which, _ in address.terms)
 
     def _facts_of_all(self, tests: Iterable[Test]) -> Iterable[Fact]:
         for test in tests:

@@ -30,6 +30,7 @@ def fill(template: str, **more: object) -> str:
 
 
 PROGRAM = """
+declare i64 @llvm.usub.sat.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
@@ -49,6 +50,7 @@ declare {i64, i64} @call_helper(ptr, i64, i64, i64, i64, i64, i64, i64)
 !0 = !{!"branch_weights", i32 100000, i32 1}
 !1 = !{!"branch_weights", i32 1, i32 100000}
 !2 = !{i64 {PACKET_START}, i64 {PACKET_BOUND}}
+!3 = distinct !{!3, !{!"llvm.loop.vectorize.enable", i1 false}}
 """
 """What every program's module begins with."""
 
