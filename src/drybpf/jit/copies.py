@@ -24,7 +24,7 @@ from drybpf.jit.bounds import bounds
 from drybpf.jit.graph import Block, Graph, Loop, graph
 from drybpf.jit.guard import Guard
 from drybpf.jit.ir import Value
-from drybpf.jit.loops import Analysis, Body, Plan
+from drybpf.jit.loops import STILL, Analysis, Body, Plan
 from drybpf.jit.provenance import SLOTS
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ class Copies:
         """Whether a block is the header of a loop that LLVM shall take as it is."""
         copy = self._current
         if copy.loop is not None and copy.loop.header == block:
-            tests = self._plans[block].tests
-            return bool(tests) and tests[0].step.register is not None
+            return _moves_by_register(self._plans[block])
         return block in copy.guarded
 
     def begin(self, entry: Block) -> None:
@@ -231,11 +230,26 @@ class Copies:
         holds = Guard(f, self._graph, plan, self._load, lambda region: bounds(f, region)).condition(
             fuel
         )
-        slow, quick = f"b{header}{copy.suffix}", f"b{header}{fast.suffix}"
+        slow, quick = f"{header}{copy.suffix}", f"{header}{fast.suffix}"
         if isinstance(holds, bool):
-            f.line(f"br label %{quick if holds else slow}")
+            f.line(f"br label %i{quick if holds else slow}")
         else:
-            f.line(f"br i1 {holds}, label %{quick}, label %{slow}, {FAST}")
+            f.line(f"br i1 {holds}, label %i{quick}, label %i{slow}, {FAST}")
+        for name in (slow, quick):
+            f.label(f"i{name}")
+            if _moves_by_register(plan):
+                self._hide(plan)
+            f.line(f"br label %b{name}")
+
+    def _hide(self, plan: Plan) -> None:
+        """Keep from LLVM how what moves in a loop has come about in those around it.
+
+        It would carry the start of each as one more sum through these (sieve: 197 ns against 170).
+        """
+        for which, movement in plan.moves.items():
+            if which < 10 and movement != STILL:
+                hidden = self._f.value(f'call i64 asm "", "=r,0"(i64 {self._load(which)})')
+                self._f.line(f"store i64 {hidden}, ptr %r{which}")
 
     def _load(self, which: Symbol) -> Value:
         """What a register or slot of the frame holds."""
@@ -246,3 +260,7 @@ class Copies:
             return f.value(f"load i64, ptr %r{which}")
         place = 8 * (which - SLOTS.start)
         return f.value(f"load i64, ptr {f.value(f'getelementptr i8, ptr %frame, i64 {place}')}")
+
+
+def _moves_by_register(plan: Plan) -> bool:
+    return bool(plan.tests) and plan.tests[0].step.register is not None
