@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import threading
 import timeit
@@ -62,15 +63,36 @@ def batches(*, quick: bool) -> list[Figure]:
         Figure(topic, f"{count:,} packets ({label})", best[count], "ns a packet", 3)
         for count, label in zip(sizes, labels, strict=True)
     ]
-    rounds, last = 1 if quick else 15, whole[sizes[-1]]
-    ours = _two_threads(lambda: program.run_batch(last), rounds)
+    return figures + _on_two_threads(program, whole, quick=quick)
+
+
+def _on_two_threads(
+    program: Program, whole: dict[int, PacketBatch], *, quick: bool
+) -> list[Figure]:
+    """Beside what two threads gain that compute, and two that read from the memory."""
+    topic, rounds = "Batch on two threads (against one)", 1 if quick else 15
     data = bytes(100_000 if quick else 20_000_000)
-    machine = _two_threads(lambda: zlib.crc32(data), rounds)
-    return [
-        *figures,
-        Figure(topic, "two threads", ours, "×", 1.7, at_least=True),
-        Figure(topic, "two threads of zlib.crc32: what the machine gives now", machine, "×"),
+    compare = ctypes.CDLL(None).memcmp
+    compare.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
+    other = bytes(bytearray(data))
+    small, large = whole.values()
+    several = PacketBatch.from_packets(list(small) * 3)
+
+    def again() -> None:
+        for _ in range(1 if quick else 30):
+            program.run_batch(several)
+
+    ours, theirs = _two_threads(again, rounds), _two_threads(lambda: zlib.crc32(data), rounds)
+    figures = [
+        Figure(topic, f"{len(several):,} packets", ours, "×", 1.7, at_least=True),
+        Figure(topic, "zlib.crc32", theirs, "×"),
     ]
+    for label, work in {
+        f"{len(large):,} packets (the memory's speed)": lambda: program.run_batch(large),
+        "memcmp (the memory's speed)": lambda: compare(data, other, len(data)),
+    }.items():
+        figures.append(Figure(topic, label, _two_threads(work, rounds), "×"))
+    return figures
 
 
 def _two_threads(work: Callable[[], object], rounds: int) -> float:

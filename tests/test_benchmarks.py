@@ -90,6 +90,7 @@ def test_every_topic_has_figures(record: dict[str, Any]) -> None:
         "Against unchecked of this run",
         "One call from Python",
         "Batch",
+        "Batch on two threads",
         "Cold compile",
         "Warm compile",
         "Cold compile of straight code",

@@ -118,7 +118,8 @@ class Verdicts(array):  # type: ignore[type-arg]  # array is generic to type che
 
     def __new__(cls, count: int) -> Self:
         """Zeros."""
-        verdicts = cast("Self", super().__new__(cls, "Q", bytes(8 * count)))
+        verdicts = cast("Self", super().__new__(cls, "Q", (0,)))
+        verdicts.__imul__(count)  # in place: twice as fast as zeros that are copied
         verdicts.faults = {}
         return verdicts
 

@@ -16,6 +16,10 @@ from drybpf.jit.setup import (
     words_of_run,
 )
 
+# Of how many packets further on the first bytes are asked from the memory: the processor fetches
+# ahead by itself within a page only, and not where packets are long (64 bytes: 3.7 ns against 2.4).
+AHEAD = 128
+
 _ENTRY = """declare void @packets(ptr)
 define ptr @batch(ptr %self, ptr %arg) {
   %st = call ptr @PyLong_AsVoidPtr(ptr %arg)
@@ -40,17 +44,13 @@ answer:
 """
 
 _LOOP = """
-define internal i64 @offset(ptr %offsets, i64 %index, i1 %wide) alwaysinline {
-  br i1 %wide, label %eight, label %four
-eight:
-  %p8 = getelementptr i64, ptr %offsets, i64 %index
-  %v8 = load i64, ptr %p8, align 1
-  ret i64 %v8
-four:
-  %p4 = getelementptr i32, ptr %offsets, i64 %index
-  %v4 = load i32, ptr %p4, align 1
-  %z4 = zext i32 %v4 to i64
-  ret i64 %z4
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+declare i64 @llvm.umin.i64(i64, i64)
+define internal i64 @offset(ptr %offsets, i64 %index) alwaysinline {
+  %p = getelementptr {OFFSET}, ptr %offsets, i64 %index
+  %v = load {OFFSET}, ptr %p, align 1
+  {WIDENED}
+  ret i64 %wide
 }
 define void @packets(ptr %st) {
 entry:
@@ -60,9 +60,6 @@ entry:
   %size = load i64, ptr %pdl
   %po = getelementptr i64, ptr %st, i64 {OFFSETS}
   %offsets = load ptr, ptr %po
-  %pw = getelementptr i64, ptr %st, i64 {WIDE}
-  %w = load i64, ptr %pw
-  %wide = icmp ne i64 %w, 0
   %pv = getelementptr i64, ptr %st, i64 {VERDICTS}
   %verdicts = load ptr, ptr %pv
   %pi = getelementptr i64, ptr %st, i64 {INDEX}
@@ -85,28 +82,35 @@ entry:
   %ctx = load ptr, ptr %pc
   {EPOCHS}
   {CONTEXT_ONCE}
-  %begin = call i64 @offset(ptr %offsets, i64 %first, i1 %wide)
-  br label %loop
+  %begin = call i64 @offset(ptr %offsets, i64 %first)
+  %c1 = icmp ule i64 %begin, %size
+  br i1 %c1, label %loop, label %wrong
+wrong:
+  store i64 {BAD_OFFSETS}, ptr %pe
+  store i64 -1, ptr %st
+  ret void
 loop:
   %i = phi i64 [%first, %entry], [%i1, %next]
   %low = phi i64 [%begin, %entry], [%high, %next]
-  %used = phi i64 [0, %entry], [%used1, %next]
+  {USED}
   %more = icmp ult i64 %i, %end
-  %fresh = icmp ult i64 %used, {SLICE}
-  %go = and i1 %more, %fresh
+  {FRESH}
   br i1 %go, label %packet, label %stop
 packet:
   %i1 = add i64 %i, 1
-  %high = call i64 @offset(ptr %offsets, i64 %i1, i1 %wide)
+  %high = call i64 @offset(ptr %offsets, i64 %i1)
   %plen = sub i64 %high, %low
-  %c1 = icmp ule i64 %low, %high
   %c2 = icmp ule i64 %high, %size
   %c3 = icmp ule i64 %plen, {LONGEST}
-  %c12 = and i1 %c1, %c2
-  %c123 = and i1 %c12, %c3
-  br i1 %c123, label %good, label %bad, !prof !0
+  %c23 = and i1 %c2, %c3
+  br i1 %c23, label %good, label %bad, !prof !0
 good:
   %given = getelementptr i8, ptr %data, i64 %low
+  %far = add i64 %i, {AHEAD}
+  %near = call i64 @llvm.umin.i64(i64 %far, i64 %end)
+  %later = call i64 @offset(ptr %offsets, i64 %near)
+  %ahead = getelementptr i8, ptr %data, i64 %later
+  call void @llvm.prefetch.p0(ptr %ahead, i32 0, i32 3, i32 1)
   {COPY}
   {REGIONS_OF_PACKET}
   {RUN_WORDS}
@@ -120,8 +124,7 @@ next:
   %r0 = extractvalue {i64, i64} %pair, 0
   %out = getelementptr i64, ptr %verdicts, i64 %i
   store i64 %r0, ptr %out
-  %spent = sub i64 %budget, %rest
-  %used1 = add i64 %used, %spent
+  {SPENT}
   br label %loop
 cold:
   store i64 %i, ptr %pi
@@ -165,10 +168,28 @@ def way_in() -> str:
     return runtime() + fill(_ENTRY)
 
 
-def loop(setting: Setting) -> str:
-    """What a program's module has besides, to be run on batches."""
+# A batch of runs that may be long stops now and then, for Python to look for signals.
+_METERED = {
+    "USED": "%used = phi i64 [0, %entry], [%used1, %next]",
+    "FRESH": "%fresh = icmp ult i64 %used, {SLICE}\n  %go = and i1 %more, %fresh",
+    "SPENT": "%spent = sub i64 %budget, %rest\n  %used1 = add i64 %used, %spent",
+}
+_SHORT = {"USED": "", "FRESH": "%go = and i1 %more, true", "SPENT": ""}
+_OFFSETS = {
+    4: {"OFFSET": "i32", "WIDENED": "%wide = zext i32 %v to i64"},
+    8: {"OFFSET": "i64", "WIDENED": "%wide = add i64 %v, 0"},
+}
+
+
+def loop(setting: Setting, width: int, *, short: bool) -> str:
+    """What a program's module has besides, to be run on batches with offsets of `width` bytes.
+
+    A `short` program executes no instruction twice.
+    """
     once, each = context_fields(setting.shape)
     texts = {
+        **(_SHORT if short else _METERED),
+        **_OFFSETS[width],
         "COPY": _COPY if setting.may_write else "%pkt = getelementptr i8, ptr %given, i64 0",
         "OWN": own_packet(setting, "%scratch", "%given"),
         "REGIONS_OF_PACKET": _REGIONS if setting.lookups else "",
@@ -183,6 +204,7 @@ def loop(setting: Setting) -> str:
     shape = setting.shape
     values = {
         "PASSED": PASSED,
+        "AHEAD": AHEAD,
         "LONGEST": longest(shape),
         "CLEN": shape.context_length,
         "HEADROOM": shape.headroom,

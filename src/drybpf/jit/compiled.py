@@ -73,7 +73,8 @@ class Jit:
         self.code, self.shape, self.space = code, shape, space or Space()
         self.stats = Stats()
         self._variants: dict[tuple[bool, bool, int | None, bool], Variant] = {}
-        self._batch: dict[bool, Variant] = {}
+        self._batch: dict[tuple[int, bool], Variant] = {}
+        self._exchanges: list[BatchExchange] = []  # that no batch uses at present
         self.ledgers: dict[int | None, Ledger] = {}  # of the covering variants, by their start
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
@@ -166,16 +167,17 @@ class Jit:
         _count_for_meters(variant)
         return variant
 
-    def _batch_variant(self) -> Variant:
-        """The form that runs over a batch."""
+    def _batch_variant(self, width: int) -> Variant:
+        """The form that runs over a batch with offsets of so many bytes."""
         if self._lookups != self.stats.lookups:
             self._give_up_variants()
             self._lookups = self.stats.lookups
         covering = meter.is_active()
-        variant = self._batch.get(covering)
+        variant = self._batch.get((width, covering))
         if variant is None:
-            choices = replace(self._choices, lookups=self._lookups, batch=True, covering=covering)
-            variant = self._batch[covering] = Variant(self.code, self.shape, choices, self.ledgers)
+            choices = replace(self._choices, lookups=self._lookups, batch=width, covering=covering)
+            variant = Variant(self.code, self.shape, choices, self.ledgers)
+            self._batch[width, covering] = variant
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
             self.stats.compiles += 1
@@ -302,6 +304,8 @@ class Jit:
                 if isinstance(helper, NativeHelper):
                     shared_helpers(self.space).provide(number, helper)
             return shared_helpers(self.space).address, None
+        if not variant.module.helpers:
+            return 0, None
         found = (for_compiled(helpers, number, host) for number in variant.module.helpers)
         table = helper_table([h if isinstance(h, NativeHelper) else None for h in found], [])
         return ctypes.addressof(table[0]), table
@@ -321,19 +325,39 @@ class Jit:
 
         The caller has made sure, by `is_plain`, that compiled code can do it.
         """
-        table = self._native_helpers(self._batch_variant(), helpers, host)
-        exchange = BatchExchange(packets, verdicts, self.shape, min(budget, layout.SLICE))
+        exchange = self._exchanges.pop() if self._exchanges else BatchExchange(self.shape)
+        exchange.begin(packets, verdicts, min(budget, layout.SLICE))
+        try:
+            self._run_batch(exchange, packets, verdicts, fresh, helpers, host, record=record)
+        finally:
+            exchange.end()
+            self._exchanges.append(exchange)
+
+    def _run_batch(
+        self,
+        exchange: BatchExchange,
+        packets: PacketBatch,
+        verdicts: Verdicts,
+        fresh: Callable[[object], State],
+        helpers: HelperTable,
+        host: Host,
+        *,
+        record: bool,
+    ) -> None:
+        width = packets.offsets.itemsize
+        variant = self._batch_variant(width)
+        table = self._native_helpers(variant, helpers, host)
         words = exchange.words
-        words[layout.HELPERS] = table[0]
-        words[layout.STORES], words[layout.CPU] = host_table(self.space), host.cpu
-        words[layout.PROGRAMS] = self._tails().address
-        index = 0
-        while index < len(packets):
-            variant = self._batch_variant()
+        words[layout.HELPERS], words[layout.CPU] = table[0], host.cpu
+        if self._choices.spaced or self._choices.numbered:
+            words[layout.STORES] = host_table(self.space)
+            words[layout.PROGRAMS] = self._tails().address
+        index, count = 0, len(packets)
+        while index < count:
             alone = variant.ledger is None and not self._choices.numbered
             words[layout.RELEASE] = int(alone and self._choices.around.is_free_of_structure)
             variant.env[layout.ENV_EPOCH] = self.space.epoch_address
-            index = exchange.go(variant.run, index)
+            index = exchange.go(variant.run, packets, index)
             if exchange.left:
                 state = fresh(packets[index])
                 left = adopt(state, exchange.address, exchange.given)
@@ -348,6 +372,8 @@ class Jit:
                 index += 1
             elif exchange.bad_offsets:
                 fresh(packets[index])  # raises: the offsets leave the data, or it is too long
+            if index < count:
+                variant = self._batch_variant(width)
 
     def is_plain(self, helpers: HelperTable, host: Host) -> bool:
         """Whether a packet is all that compiled code needs: no helper in Python, no context."""

@@ -221,15 +221,15 @@ def _take_packet(state: State, words: Words) -> None:
 
 
 class BatchExchange:
-    """The words of a batch, and all that they point at."""
+    """The words of a batch, and all that they point at; for one batch after the other."""
 
     CHUNK = 1 << 16  # packets between two looks for signals
 
-    def __init__(self, packets: PacketBatch, verdicts: Verdicts, shape: Shape, given: int) -> None:
-        """Prepare; `given` is the fuel for each packet."""
+    def __init__(self, shape: Shape) -> None:
+        """Make room for what is the same in all batches of one shape."""
         self.words: Words = _WORDS()
         self.address = ctypes.addressof(self.words)
-        self.given, self._packets = given, packets
+        self.given = 0  # the fuel for each packet
         stack = (ctypes.c_char * (MAX_FRAMES * FRAME_STRIDE))()
         context, room = shape.context_length, (ctypes.c_char * (shape.context_length or 8))()
         # The packet's entry is kept up to date by compiled code.
@@ -240,7 +240,7 @@ class BatchExchange:
             *(shape.packet_address, 0, 0, 1, M64, 0),
             *(CONTEXT, context, inside, writable, M64, context),
         ]
-        self._keep = verdicts, stack, table, room
+        self._keep = stack, table, room
         self._headroom = shape.headroom
         count = 2 if context else 1
         self.words[layout.STACK : layout.REGION_COUNT + 1] = [
@@ -248,15 +248,24 @@ class BatchExchange:
             ctypes.addressof(table),
             count,
         ]
-        self.words[layout.DATA : layout.VERDICTS + 1] = [
+        self._batch: tuple[PacketBatch, Verdicts] | None = None
+        self._make_room(max(2048, shape.buffer_size))
+
+    def begin(self, packets: PacketBatch, verdicts: Verdicts, given: int) -> None:
+        """Take up a batch; `given` is the fuel for each packet."""
+        self._batch, self.given = (packets, verdicts), given
+        words = self.words
+        words[layout.DATA : layout.VERDICTS + 1] = [
             host_address(packets.data),
             len(packets.data),
             host_address(packets.offsets),
-            int(packets.offsets.itemsize == 8),
             verdicts.buffer_info()[0],
         ]
-        self.words[layout.BUDGET], self.words[layout.RELEASE] = given, 1
-        self._make_room(max(2048, shape.buffer_size))
+        words[layout.BUDGET] = given
+
+    def end(self) -> None:
+        """Let go of the batch."""
+        self._batch = None
 
     def _make_room(self, size: int) -> None:
         """Provide memory for the private copy of a packet."""
@@ -264,14 +273,15 @@ class BatchExchange:
         self.words[layout.SCRATCH] = ctypes.addressof(self._scratch)
         self.words[layout.ROOM] = size
 
-    def go(self, run: Callable[[int], int], index: int) -> int:
+    def go(self, run: Callable[[int], int], packets: PacketBatch, index: int) -> int:
         """Run from a packet on; gives the index of the packet that it stopped before or in."""
-        self.words[layout.INDEX] = index
-        self.words[layout.END] = min(len(self._packets), index + self.CHUNK)
-        run(self.address)
-        index = self.words[layout.INDEX]
-        if self.words[layout.REASON] == layout.SMALL_SCRATCH:
-            self._make_room(2 * (len(self._packets[index]) + self._headroom))
+        words = self.words
+        words[layout.INDEX] = index
+        words[layout.END] = min(len(packets), index + self.CHUNK)
+        reason = run(self.address)
+        index = words[layout.INDEX]
+        if reason == layout.SMALL_SCRATCH:
+            self._make_room(2 * (len(packets[index]) + self._headroom))
         return index
 
     @property

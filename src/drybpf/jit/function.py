@@ -154,6 +154,13 @@ class FunctionText(Text):
         """Whether others may reach the frame, so that it must lie in the run's stack."""
         return self.start is not None or any(self._may_escape(pc) for pc in self.reached)
 
+    @cached_property
+    def is_short(self) -> bool:
+        """Whether no instruction is executed twice: control only goes forward, and to no callee."""
+        slots = self.code.slots
+        ways = ((pc, to) for pc in self.reached for to in flow.successors(slots, pc))
+        return not self.callees and all(to > pc for pc, to in ways)
+
     def _may_escape(self, pc: int) -> bool:
         instruction = self.code.slots[pc]
         row = instruction.row if instruction else None
@@ -201,6 +208,7 @@ class FunctionText(Text):
             cold()
         for function in self.ways_out:
             self._emit_way_out(function)
+        self._emit_return()
         self.lines[prologue:prologue] = self._load_stores()
         self.lines.append("}")
         return self.lines
@@ -422,7 +430,19 @@ class FunctionText(Text):
         self.counting.write()
         values = ", ".join(f"i64 {value}" for value in (fuel, *registers, "%top"))
         self.line(f"call void @{function}(ptr %st, i64 {pc}, i64 %depth, {values})")
-        self.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
+        self.give("0", str(layout.LEFT))
+
+    def give(self, value: Value, fuel: Value) -> None:
+        """End the function, at the one place where it returns: LLVM follows both parts to it."""
+        self.line(f"store i64 {value}, ptr %r0")
+        self.line(f"store i64 {fuel}, ptr %fuel")
+        self.line("br label %return")
+
+    def _emit_return(self) -> None:
+        self.label("return")
+        value, fuel = (self.value(f"load i64, ptr %{name}") for name in ("r0", "fuel"))
+        pair = self.value(f"insertvalue {RESULT} undef, i64 {value}, 0")
+        self.line(f"ret {RESULT} {self.value(f'insertvalue {RESULT} {pair}, i64 {fuel}, 1')}")
 
     def within(self, condition: Value, pc: int) -> None:
         """Go on where an access lies in the region guessed, else leave; nothing where proved."""

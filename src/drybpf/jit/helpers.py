@@ -157,7 +157,7 @@ def _tail_call(f: FunctionText, pc: int) -> Value:
     f.counting.write()
     fuel = f.value("load i64, ptr %fuel")
     pair = f.value(f"call {RESULT} {function}({PASSED}, i64 %depth, i64 {fuel})")
-    f.line(f"ret {RESULT} {pair}")
+    f.give(*(f.value(f"extractvalue {RESULT} {pair}, {part}") for part in (0, 1)))
     f.label(f"fail{name}")
     return str(-ENOENT)
 

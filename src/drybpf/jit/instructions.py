@@ -77,9 +77,7 @@ def _exit(f: FunctionText, _pc: int, _instruction: Instruction) -> None:
 
 def _return(f: FunctionText, value: Value) -> None:
     f.counting.write()
-    fuel = f.value("load i64, ptr %fuel")
-    pair = f.value(f"insertvalue {RESULT} undef, i64 {value}, 0")
-    f.line(f"ret {RESULT} {f.value(f'insertvalue {RESULT} {pair}, i64 {fuel}, 1')}")
+    f.give(value, f.value("load i64, ptr %fuel"))
 
 
 # Calls
@@ -109,7 +107,7 @@ def _call_local(f: FunctionText, pc: int, instruction: Instruction) -> None:
         f.counting.write()
         code = f"i64 {f.number}"
         f.line(f"call void @save_frame(ptr %st, i64 %depth, i64 {pc + 1}, {saved}, {code})")
-        f.line(f"ret {RESULT} {{i64 0, i64 {layout.LEFT}}}")
+        f.give("0", str(layout.LEFT))
 
     f.exits.append(cold)
     f.label(f"back{name}")

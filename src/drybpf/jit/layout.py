@@ -24,7 +24,7 @@ FRAME_WORDS = 6
 BATCH = FRAMES + 8 * FRAME_WORDS  # what a batch adds, see below
 
 # What a program that does not stand alone finds: its space, its place among others
-STORES = BATCH + 11  # host address of the table of stores and maps (`surroundings`)
+STORES = BATCH + 10  # host address of the table of stores and maps (`surroundings`)
 CPU, EPOCH = STORES + 1, STORES + 2
 LOW, BEGIN, HIGH = range(STORES + 3, STORES + 6)  # guest addresses of a packet that moves
 CODE = STORES + 6  # number of the program that left; 0 is the one that was entered
@@ -33,9 +33,9 @@ PROGRAMS = STORES + 8  # host address of the table of compiled programs, by numb
 LIMIT = STORES + 9  # the guest address behind the buffer of a packet that moves
 WORDS = STORES + 10
 
-# A batch: data and its length, offsets and their width, verdicts, scratch for private copies
-DATA, DATA_LENGTH, OFFSETS, WIDE, VERDICTS = range(BATCH, BATCH + 5)
-INDEX, END, SCRATCH, ROOM, BUDGET, RELEASE = range(BATCH + 5, BATCH + 11)
+# A batch: data and its length, offsets, verdicts, scratch for private copies
+DATA, DATA_LENGTH, OFFSETS, VERDICTS = range(BATCH, BATCH + 4)
+INDEX, END, SCRATCH, ROOM, BUDGET, RELEASE = range(BATCH + 4, BATCH + 10)
 
 # A region: guest address, length, host address, writable, mask and room (see `memory.Region`)
 REGION_WORDS = 6

@@ -65,7 +65,8 @@ class Choices:
     `around` is the space; `moving` lets the packet's ends move; `tail` is for a program that tail
     calls enter, `numbered` for one that may make them, `sealed` for
     one that calls no helper in Python; `paranoid` checks what the guards of loops
-    stand for; `batch` is for a module whose way in is the loop over a batch; `covering` counts
+    stand for; `batch`, for a module whose way in is the loop over a batch, is the bytes of
+    its offsets; `covering` counts
     the edges of the flow graph.
     """
 
@@ -80,13 +81,17 @@ class Choices:
     numbered: bool = False
     sealed: bool = False
     paranoid: bool = False
-    batch: bool = False
+    batch: int = 0
     covering: bool = False
+
+    @property
+    def spaced(self) -> bool:
+        """Whether the program names stores or maps."""
+        return bool(self.around.stores or self.around.maps)
 
     def setting(self, code: Code, shape: Shape, *, lookups: bool) -> Setting:
         """What the ways into such a module must know."""
-        spaced = bool(self.around.stores or self.around.maps)
-        return Setting(shape, code.may_write, lookups, spaced, self.moving, self.numbered)
+        return Setting(shape, code.may_write, lookups, self.spaced, self.moving, self.numbered)
 
 
 def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Module:
@@ -130,7 +135,9 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
         used.update(function.inlined)
     inlined = lower(used, inline=True) if used else ""
     if choices.batch:
-        lines.append(batches.loop(choices.setting(code, shape, lookups=looks)))
+        setting = choices.setting(code, shape, lookups=looks)
+        short = len(functions) == 1 and functions[0].is_short and not choices.numbered
+        lines.append(batches.loop(setting, choices.batch, short=short))
     declared = DECLARATION if choices.covering else ""
     text = "\n".join([prelude(counting=choices.counting), declared, inlined, *lines])
     if counters is None:
@@ -160,7 +167,7 @@ def _options(shape: Shape, choices: Choices) -> Options:
         choices.sealed,
         {number: LOWERINGS[name] for number, name in choices.kernel.items()},
         choices.paranoid,
-        choices.batch,
+        choices.batch > 0,
     )
 
 
