@@ -51,9 +51,11 @@ def compiled(bytecode: bytes) -> dict[str, Any]:
     from drybpf.jit import variant as jit  # noqa: PLC0415
     from drybpf.jit.compiled import Jit  # noqa: PLC0415
     from drybpf.native import passes  # noqa: PLC0415
+    from drybpf.verifier import structure  # noqa: PLC0415
 
     Jit(Code(_NOTHING), Raw.shape).variant()
     code = Code(bytecode)
+    structure.is_sound(code)  # programs are verified when they are loaded
     jit.prepare(Raw.shape, may_write=code.may_write)
     laps = _Laps()
     for module, name, before, after in (

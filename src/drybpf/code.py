@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from drybpf import flow
 from drybpf.isa import Instruction, decode
+from drybpf.isa.table import ROWS, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Code:
 
         A store counts as one to the stack where its base is r10 itself.
         """
+        if _WRITING.isdisjoint(self.bytecode[::8]):
+            return False
         return any(_may_write(instruction) for instruction in self.slots if instruction)
 
     def line_at(self, pc: int) -> SourceLine | None:
@@ -121,13 +124,22 @@ class Code:
         return f"<Code {self.name or 'main'}: {len(self)} slots>"
 
 
+def _stores(row: Row) -> bool:
+    return row.form.startswith("[{dst}")
+
+
+def _calls_out(row: Row) -> bool:
+    return row.semantics in ("call_helper", "call_runtime", "callx")
+
+
+_WRITING = frozenset(row.opcode for row in ROWS if _stores(row) or _calls_out(row))
+
+
 def _may_write(instruction: Instruction) -> bool:
     row = instruction.row
     if row is None:
         return False
-    if row.form.startswith("[{dst}"):
-        return instruction.dst != 10
-    return row.semantics in ("call_helper", "call_runtime", "callx")
+    return instruction.dst != 10 if _stores(row) else _calls_out(row)
 
 
 def _rebuild(

@@ -68,7 +68,7 @@ def test_optimised_text() -> None:
 
 def test_vectors_only_where_allowed() -> None:
     assert " x i64>" in optimise(SUM, triple=ARM64)
-    assert " x i64>" not in optimise(SUM, triple=ARM64, vectorize=False)
+    assert " x i64>" not in optimise(SUM, triple=ARM64, loops=False)
 
 
 def test_assembly_text() -> None:

@@ -91,7 +91,19 @@ _LITTLE = struct.pack("=H", 1) == b"\1\0"
 
 def _from_words(word: int, second: int | None) -> Instruction:
     opcode, registers, offset, imm = _SLOT.unpack(_WORD.pack(word))
-    return Instruction(opcode, registers & 0xF, registers >> 4, offset, imm, second)
+    dst, src = registers & 0xF, registers >> 4
+    # What the dataclass and the cached property would set one by one, at a third of the price.
+    instruction = Instruction.__new__(Instruction)
+    instruction.__dict__.update(
+        opcode=opcode,
+        dst=dst,
+        src=src,
+        offset=offset,
+        imm=imm,
+        second=second,
+        row=lookup(opcode, src, offset, imm),
+    )
+    return instruction
 
 
 def encode(instructions: Iterable[Instruction]) -> bytes:

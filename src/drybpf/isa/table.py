@@ -67,6 +67,16 @@ class Row:
         return frozenset(used)
 
     @cached_property
+    def reserved(self) -> tuple[str, ...]:
+        """The fields of the first slot that must be zero."""
+        return tuple(f for f in ("dst", "src", "offset", "imm") if f not in self.fields)
+
+    @cached_property
+    def registers(self) -> tuple[str, ...]:
+        """The operands that are registers."""
+        return tuple(operand for operand in self.operands if operand in ("dst", "src"))
+
+    @cached_property
     def wide(self) -> bool:
         """Whether the instruction takes two slots."""
         return self.opcode == LDDW

@@ -68,7 +68,7 @@ class Jit:
             raise CompileError(
                 f"{len(code)} instructions are more than the {MAX_INSTRUCTIONS} that are compiled"
             )
-        if next(structure.check(code), None) is not None:
+        if not structure.is_sound(code):
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape, self.space = code, shape, space or Space()
         self.stats = Stats()

@@ -155,11 +155,10 @@ class FunctionText(Text):
         return self.start is not None or any(self._may_escape(pc) for pc in self.reached)
 
     @cached_property
-    def is_short(self) -> bool:
-        """Whether no instruction is executed twice: control only goes forward, and to no callee."""
+    def has_loops(self) -> bool:
+        """Whether control ever goes back."""
         slots = self.code.slots
-        ways = ((pc, to) for pc in self.reached for to in flow.successors(slots, pc))
-        return not self.callees and all(to > pc for pc, to in ways)
+        return any(to <= pc for pc in self.reached for to in flow.successors(slots, pc))
 
     def _may_escape(self, pc: int) -> bool:
         instruction = self.code.slots[pc]

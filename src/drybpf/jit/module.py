@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drybpf.code import Code
 from drybpf.entry import Shape
@@ -42,6 +42,7 @@ class Module:
     lookups: bool  # whether the table of regions is read
     plans: tuple[Plan, ...] = ()  # where the functions count, in the covering variant
     counters: int = 0
+    straight: bool = False  # whether no function of it has a loop
 
     def facts(self) -> bytes:
         """All but the text, as a line for the cache of compiled code."""
@@ -134,15 +135,17 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
     for function in functions:
         used.update(function.inlined)
     inlined = lower(used, inline=True) if used else ""
+    straight = not any(function.has_loops for function in functions)
     if choices.batch:
         setting = choices.setting(code, shape, lookups=looks)
-        short = len(functions) == 1 and functions[0].is_short and not choices.numbered
+        short = straight and len(functions) == 1 and not choices.numbered
         lines.append(batches.loop(setting, choices.batch, short=short))
     declared = DECLARATION if choices.covering else ""
     text = "\n".join([prelude(counting=choices.counting), declared, inlined, *lines])
+    module = Module(text, tuple(helpers), looks, straight=straight and not choices.batch)
     if counters is None:
-        return Module(text, tuple(helpers), looks)
-    return Module(text, tuple(helpers), looks, tuple(counters.plans.values()), counters.number)
+        return module
+    return replace(module, plans=tuple(counters.plans.values()), counters=counters.number)
 
 
 def _options(shape: Shape, choices: Choices) -> Options:

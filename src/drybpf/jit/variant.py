@@ -51,7 +51,8 @@ class Variant:
             self.module = Module.from_facts(facts)
         else:
             self.module = emit_module(code, shape, choices)
-            image = compile_ir(self.module.ir)
+            effort = 1 if self.module.straight else 2
+            image = compile_ir(self.module.ir, codegen=effort, loops=not self.module.straight)
             cache.store(key, self.module.facts() + b"\n" + image)
         if choices.batch:
             front, exports, plain = _batch_entry(), ["batch"], True

@@ -19,10 +19,11 @@ class _PassManager(ModulePassManager):  # type: ignore[misc]  # llvmlite carries
     _dispose = NewPassManager._dispose  # noqa: SLF001 (the only way to the right one)
 
 
-def run(module: ModuleRef, machine: TargetMachine, *, level: int, vectorize: bool) -> None:
-    """Optimise a module in place with LLVM's default pipeline of a level."""
+def run(module: ModuleRef, machine: TargetMachine, *, level: int, loops: bool) -> None:
+    """Optimise a module in place with LLVM's default pipeline of a level; for `loops`, or not."""
     with create_pipeline_tuning_options() as options:
-        options.loop_vectorization = options.loop_interleaving = vectorize
+        options.loop_vectorization = options.loop_interleaving = loops
+        options.loop_unrolling = loops
         # A builder serves one module: each run leaves callbacks in it that point into the stack of
         # that run, and a second run would call them.  llvmlite frees all of it but 1.5 KiB.
         with create_pass_builder(machine, options) as builder:

@@ -6,6 +6,7 @@ A check yields (slot, reason) pairs and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from weakref import WeakSet
 
 from drybpf import flow
 from drybpf.code import Code
@@ -18,8 +19,25 @@ FRAME_POINTER = 10
 Objections = Iterator[tuple[int, str]]
 
 
+_sound: WeakSet[Code] = WeakSet()  # what has been found to be right
+
+
+def is_sound(code: Code) -> bool:
+    """Whether there is no objection to a program; it is checked once."""
+    return code in _sound or next(check(code), None) is None
+
+
 def check(code: Code) -> Objections:
     """Yield every objection to a program."""
+    sound = True
+    for objection in _check(code):
+        sound = False
+        yield objection
+    if sound:
+        _sound.add(code)
+
+
+def _check(code: Code) -> Objections:
     if not len(code):
         yield 0, "the program is empty"
     elif len(code) > MAX_SLOTS:
@@ -49,12 +67,11 @@ def _check_fields(instruction: Instruction) -> Iterator[str]:
     if row is None:
         yield _unknown(instruction)
         return
-    for field in ("dst", "src", "offset", "imm"):
-        value = getattr(instruction, field)
-        if field not in row.fields:
-            if value:
-                yield f"the reserved field {field} is {value}, not 0"
-        elif field in ("dst", "src") and value > FRAME_POINTER and field in row.operands:
+    for field in row.reserved:
+        if value := getattr(instruction, field):
+            yield f"the reserved field {field} is {value}, not 0"
+    for field in row.registers:
+        if (value := getattr(instruction, field)) > FRAME_POINTER:
             yield f"there is no register r{value}"
     if row.writes and getattr(instruction, row.writes) == FRAME_POINTER:
         yield "r10 is read-only"
