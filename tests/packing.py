@@ -31,7 +31,7 @@ class PackedVariant(Variant):
 
     def __init__(self, module: Module, library: Library, number: int, *, moving: bool) -> None:
         self.module, self.library = module, library
-        self.env, self.cached, self.plain = (ctypes.c_uint64 * layout.ENV_WORDS)(), False, False
+        self.env, self.cached = (ctypes.c_uint64 * layout.ENV_WORDS)(), False
         self.moving, self.numbered = moving, False
         address = library.address(f"run.{number}")
         self.run: Callable[..., int] = builtin(address, name="run", flags=METH_O, keep=library)

@@ -1,8 +1,9 @@
 """Which engine runs a program, decided in one place.
 
-`interpreter` is the reference.  `jit` compiles before the first run.  `auto` interprets the first
-runs, then compiles; a program that is too large to compile is interpreted for good, and `note`
-says so.  `kernel` is no engine of ours: programs ask `drybpf.kernel` for it themselves.
+`interpreter` is the reference.  `jit` compiles before the first run.  `auto` interprets until the
+program is compiled, which another thread begins after the first runs; a batch it compiles at once.
+A program that is too large is interpreted for good, and `note` says so.  `kernel` is no engine of
+ours: programs ask `drybpf.kernel` for it themselves.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, get_args
 
-from drybpf import interpreter
+from drybpf import background, interpreter
+from drybpf.background import Job
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 Engine = Literal["auto", "jit", "interpreter", "kernel"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 FIRST_RUNS = 2  # that `auto` interprets
+PAUSE = 1e-4  # seconds that a run leaves to what compiles: it is Python too, in part
 
 
 def check_engine(engine: str) -> Engine:
@@ -46,6 +49,7 @@ class Runner:
         self._jit: Jit | None = None
         space.runners[code] = self
         self._runs = 0
+        self._job: Job | None = None  # that compiles
 
     @property
     def jit(self) -> Jit:
@@ -64,25 +68,51 @@ class Runner:
         `state.instructions` is exact where the interpreter ran, or with `counting`.
         """
         try:
-            if trace is not None or not self.compiles(engine):
+            if trace is not None or not self.compiles(
+                engine, state.helpers, state.host, counting=counting
+            ):
                 return interpreter.run(state, trace)
             return self.jit.run(state, counting=counting)
         finally:
             state.release()
 
-    def compiles(self, engine: Engine) -> bool:
+    def compiles(
+        self, engine: Engine, helpers: HelperTable, host: Host, *, counting: bool = False
+    ) -> bool:
         """Whether the next run is by compiled code."""
         if engine != "auto":
             return engine == "jit"
         self._runs += 1
-        return self._runs > FIRST_RUNS and self._is_compilable()
-
-    def _is_compilable(self) -> bool:
+        if self._runs <= FIRST_RUNS or self.note:
+            return False
         try:
-            self.jit.variant()
+            return self._is_ready(helpers, host, counting=counting)
         except CompileError as error:
             self.note = str(error)
-        return not self.note
+            return False
+
+    def _is_ready(self, helpers: HelperTable, host: Host, *, counting: bool) -> bool:
+        """Whether compiled code is there; if not, it will be."""
+        job = self._job
+        if job is not None and not job.is_lost and not job.wait(PAUSE):
+            return False
+        self._job = None
+        if job is not None and job.error is not None:
+            raise job.error
+        work: Callable[[], None] | None = self._load_compiler
+        if self._jit is not None:
+            work = self._jit.work_ahead(helpers, host, counting=counting)
+        if work is not None:
+            self._job = background.start(work)
+        return work is None
+
+    def _load_compiler(self) -> None:
+        self.jit  # noqa: B018 (made where it is first asked for)
+
+    def finish_compiling(self, seconds: float | None = None) -> None:
+        """Wait for what another thread compiles, or so long."""
+        if self._job is not None:
+            self._job.wait(seconds)
 
     def function(
         self,
@@ -112,8 +142,8 @@ class Runner:
         record: bool,
     ) -> None:
         """Run on each packet and put r0 into the verdicts."""
-        compiled = engine == "jit" or (engine == "auto" and self._is_compilable())
-        if compiled and self.jit.is_plain(helpers, host):
+        compiled = engine == "jit" or (engine == "auto" and self._can_compile())
+        if compiled and self.jit.is_plain(helpers, host, packets.offsets.itemsize):
             self.jit.batch(packets, verdicts, budget, fresh, helpers, host, record=record)
             return
         for index, packet in enumerate(packets):
@@ -127,6 +157,13 @@ class Runner:
                 verdicts.faults[index] = error
             finally:
                 state.release()
+
+    def _can_compile(self) -> bool:
+        try:
+            self._load_compiler()
+        except CompileError as error:
+            self.note = str(error)
+        return not self.note
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle without what is compiled."""

@@ -103,7 +103,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """Run on a packet; the result is r0."""
         if self.engine == "kernel":
             return self.run(packet).value
-        compiled = self._runner.compiles(self.engine)
+        compiled = self._runner.compiles(self.engine, self.helpers, self.host)
         if compiled and not self._bound:
             self._bind()
         return self._runner.run(self.state(packet), "jit" if compiled else "interpreter")

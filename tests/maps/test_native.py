@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from importlib import util
 from typing import Any
 
@@ -68,7 +70,7 @@ def test_arguments_of_other_types_are_refused(counters: Any) -> None:
 
 
 def test_without_llvm_maps_go_on_in_cpython(counters: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    native.runtime.cache_clear()
+    native._runtime.cache_clear()
     monkeypatch.setattr(native, "find_spec", lambda _: None)
     try:
         assert not counters.attach_native()
@@ -77,7 +79,27 @@ def test_without_llvm_maps_go_on_in_cpython(counters: Any, monkeypatch: pytest.M
         assert counters._storage.word(layout.LOOKUP) == 0
         assert native.calls(counters._storage, MapType.HASH) is None
     finally:
-        native.runtime.cache_clear()
+        native._runtime.cache_clear()
+
+
+def test_threads_that_need_the_runtime_first_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The second one was freed while maps pointed into it.
+    native._runtime.cache_clear()
+    build, meeting = native._build, threading.Barrier(2)
+
+    def slow() -> object:
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.2)  # both are here, if both may be
+        return build()
+
+    monkeypatch.setattr(native, "_build", slow)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(native.runtime())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] is found[1] is native.runtime()
 
 
 def test_much_use_goes_over_to_native_code() -> None:

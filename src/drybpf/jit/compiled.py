@@ -29,7 +29,7 @@ from drybpf.jit.module import Choices
 from drybpf.jit.plan import TAIL_CALL
 from drybpf.jit.surroundings import Surroundings, host_table, surroundings
 from drybpf.jit.tails import Tails, shared_helpers, tails_of
-from drybpf.jit.variant import Variant
+from drybpf.jit.variant import Form, Variant, compiled_form
 from drybpf.space import Space
 from drybpf.state import HelperTable, State
 from drybpf.verifier import structure
@@ -78,6 +78,7 @@ class Jit:
         self.ledgers: dict[int | None, Ledger] = {}  # of the covering variants, by their start
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
+        self._ahead: Form | None = None  # compiled by another thread
         self._choices = Choices(around=self._around(), paranoid=paranoid)  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
@@ -120,6 +121,12 @@ class Jit:
             self._choices = choices
             self._give_up_variants()
 
+    def _forget_wrong_guesses(self) -> None:
+        """Compile anew where a guess has failed."""
+        if self._lookups != self.stats.lookups:
+            self._give_up_variants()
+            self._lookups = self.stats.lookups
+
     def _give_up_variants(self) -> None:
         """Compile anew.  The code that a call will return into is kept until the next time."""
         given_up = *self._waiting, *self._variants.values()
@@ -136,24 +143,11 @@ class Jit:
         `tail` it is one that tail calls enter.  While a meter is active, it counts what it runs.
         """
         covering = meter.is_active()
-        if self._lookups != self.stats.lookups:
-            self._give_up_variants()
-            self._lookups = self.stats.lookups
+        self._forget_wrong_guesses()
         variant = self._variants.get((counting, covering, start, tail))
         if variant is None:
-            choices = replace(
-                self._choices,
-                lookups=self._lookups,
-                counting=counting,
-                start=start,
-                covering=covering,
-            )
-            if covering:
-                choices = replace(choices, kernel=_countable(choices.kernel, start))
-            if tail:
-                moving = bool(self.shape.headroom)
-                choices = replace(choices, tail=True, numbered=True, sealed=False, moving=moving)
-            variant = Variant(self.code, self.shape, choices, self.ledgers)
+            choices = self._chosen(counting=counting, covering=covering, start=start, tail=tail)
+            variant = self._linked(choices)
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
             if tail:
@@ -161,27 +155,59 @@ class Jit:
                 host_table(self.space)
                 tails = tails_of(self.space, counting=counting, covering=covering)
                 tails.point(self.space.number(self.code), variant)
-            self.stats.compiles += 1
-            self.stats.cached += variant.cached
             self._variants[counting, covering, start, tail] = variant
         _count_for_meters(variant)
         return variant
 
+    def _chosen(self, *, counting: bool, covering: bool, start: int | None, tail: bool) -> Choices:
+        """What a variant is compiled for."""
+        choices = replace(
+            self._choices, lookups=self._lookups, counting=counting, start=start, covering=covering
+        )
+        if covering:
+            choices = replace(choices, kernel=_countable(choices.kernel, start))
+        if tail:
+            moving = bool(self.shape.headroom)
+            choices = replace(choices, tail=True, numbered=True, sealed=False, moving=moving)
+        return choices
+
+    def _linked(self, choices: Choices) -> Variant:
+        """A new variant, of the form that was compiled ahead if it is the one."""
+        form, self._ahead = self._ahead, None
+        if form is None or form.choices != choices:
+            form = compiled_form(self.code, self.shape, choices)
+        self.stats.compiles += 1
+        self.stats.cached += form.cached
+        return Variant(self.code, self.shape, form, self.ledgers)
+
+    def work_ahead(
+        self, helpers: HelperTable, host: Host, *, counting: bool
+    ) -> Callable[[], None] | None:
+        """What another thread can do so that the next variant is there at once; None if it is."""
+        self.use(helpers, host)
+        self._forget_wrong_guesses()
+        covering = meter.is_active()
+        if (counting, covering, None, False) in self._variants:
+            return None
+        choices = self._chosen(counting=counting, covering=covering, start=None, tail=False)
+        if self._ahead is not None and self._ahead.choices == choices:
+            return None
+
+        def work() -> None:
+            self._ahead = compiled_form(self.code, self.shape, choices)
+
+        return work
+
     def _batch_variant(self, width: int) -> Variant:
         """The form that runs over a batch with offsets of so many bytes."""
-        if self._lookups != self.stats.lookups:
-            self._give_up_variants()
-            self._lookups = self.stats.lookups
+        self._forget_wrong_guesses()
         covering = meter.is_active()
         variant = self._batch.get((width, covering))
         if variant is None:
             choices = replace(self._choices, lookups=self._lookups, batch=width, covering=covering)
-            variant = Variant(self.code, self.shape, choices, self.ledgers)
-            self._batch[width, covering] = variant
+            variant = self._batch[width, covering] = self._linked(choices)
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
-            self.stats.compiles += 1
-            self.stats.cached += variant.cached
         _count_for_meters(variant)
         return variant
 
@@ -375,11 +401,16 @@ class Jit:
             if index < count:
                 variant = self._batch_variant(width)
 
-    def is_plain(self, helpers: HelperTable, host: Host) -> bool:
-        """Whether a packet is all that compiled code needs: no helper in Python, no context."""
+    def is_plain(self, helpers: HelperTable, host: Host, width: int = 0) -> bool:
+        """Whether a packet is all that compiled code needs: no helper in Python, no context.
+
+        With a `width` of offsets, packets of batches.
+        """
+        if not self.shape.plain:
+            return False
         self.use(helpers, host)
-        variant, natives = self.variant(), self._choices.natives
-        return variant.plain and all(number in natives for number in variant.module.helpers)
+        variant = self._batch_variant(width) if width else self.variant()
+        return all(number in self._choices.natives for number in variant.module.helpers)
 
 
 def _countable(kernel: Mapping[int, str], start: int | None) -> Mapping[int, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from mmap import mmap
 
 from drybpf.errors import CompileError
@@ -153,19 +152,21 @@ class _Hosts:
         """Put what is new into the table."""
         if 2 * max(len(space.stores), len(space.maps)) > MOST_ENTRIES:
             raise CompileError(f"more than {MOST_ENTRIES // 2} maps and sections in one space")
-        for region in space.stores[self._stores :]:
-            self._words[2 * self._stores] = host_address(region.data) if region.length else 0
-            self._stores += 1
-        for each in islice(space.maps.values(), self._maps, None):
-            self._words[2 * self._maps + 1] = each.address
-            self._maps += 1
+        if (len(space.stores), len(space.maps)) == (self._stores, self._maps):
+            return
+        # Several threads may be at it: each writes what is right, wherever the others are.
+        stores, maps = list(space.stores), list(space.maps.values())
+        for number in range(self._stores, len(stores)):
+            region = stores[number]
+            self._words[2 * number] = host_address(region.data) if region.length else 0
+        for number in range(self._maps, len(maps)):
+            self._words[2 * number + 1] = maps[number].address
+        self._stores, self._maps = len(stores), len(maps)
 
 
 def host_table(space: Space) -> int:
     """The address of the table of the host addresses of all stores and maps of a space."""
-    hosts = space.compiled.get("hosts")
-    if hosts is None:
-        hosts = space.compiled["hosts"] = _Hosts()
+    hosts = space.compiled.get("hosts") or space.compiled.setdefault("hosts", _Hosts())
     hosts.update(space)
     address: int = hosts.address
     return address

@@ -55,15 +55,13 @@ class SharedHelpers:
 
 def shared_helpers(space: Space) -> SharedHelpers:
     """The table of a space."""
-    shared: SharedHelpers | None = space.compiled.get("helpers")
-    if shared is None:
-        shared = space.compiled["helpers"] = SharedHelpers()
+    known: SharedHelpers | None = space.compiled.get("helpers")
+    shared: SharedHelpers = known or space.compiled.setdefault("helpers", SharedHelpers())
     return shared
 
 
 def tails_of(space: Space, *, counting: bool, covering: bool) -> Tails:
     """The table of a space, for code that counts instructions, or edges, or neither."""
-    tails: Tails | None = space.compiled.get((counting, covering))
-    if tails is None:
-        tails = space.compiled[counting, covering] = Tails()
+    known: Tails | None = space.compiled.get((counting, covering))
+    tails: Tails = known or space.compiled.setdefault((counting, covering), Tails())
     return tails

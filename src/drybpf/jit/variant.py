@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +25,39 @@ from drybpf.native.link import link
 from drybpf.space import Space
 
 
+@dataclass(frozen=True)
+class Form:
+    """A program compiled for some choices, with its way in; not linked yet."""
+
+    choices: Choices
+    module: Module
+    image: bytes
+    front: bytes
+    cached: bool  # whether it is from the disk
+
+
+def compiled_form(code: Code, shape: Shape, choices: Choices) -> Form:
+    """Compile a program, or take it from the cache.  It changes nothing: any thread may."""
+    inlined = [each.lookup for each in choices.around.maps if each.lookup]
+    texts = [function.ir() for function in (*choices.natives.values(), *inlined)]
+    sets = sorted(choices.lookups), sorted(choices.kernel.items())
+    key = _key(code, (shape, replace(choices, lookups=frozenset(), kernel={}), sets, texts))
+    stored = cache.load(key)
+    if stored is not None:
+        facts, _, image = stored.partition(b"\n")
+        module = Module.from_facts(facts)
+    else:
+        module = emit_module(code, shape, choices)
+        effort = 1 if module.straight else 2
+        image = compile_ir(module.ir, codegen=effort, loops=not module.straight)
+        cache.store(key, module.facts() + b"\n" + image)
+    if choices.batch:
+        front = _batch_entry()
+    else:
+        front = _entry_points(choices.setting(code, shape, lookups=module.lookups))
+    return Form(choices, module, image, front, stored is not None)
+
+
 class Variant:
     """One compiled form of a program, linked and callable."""
 
@@ -34,41 +67,24 @@ class Variant:
         self,
         code: Code,
         shape: Shape,
-        choices: Choices,
+        form: Form,
         ledgers: dict[int | None, Ledger] | None = None,
     ) -> None:
-        """Compile, or take from the cache; `ledgers` are those of the program, by the start."""
+        """Link; `ledgers` are those of the program, by the start."""
+        choices, self.module, self.cached = form.choices, form.module, form.cached
         self.moving, self.numbered = choices.moving, choices.numbered
-        inlined = [each.lookup for each in choices.around.maps if each.lookup]
-        texts = [function.ir() for function in (*choices.natives.values(), *inlined)]
-        sets = sorted(choices.lookups), sorted(choices.kernel.items())
-        key = _key(code, (shape, replace(choices, lookups=frozenset(), kernel={}), sets, texts))
-        self.cached = False
-        stored = cache.load(key)
-        if stored is not None:
-            facts, _, image = stored.partition(b"\n")
-            self.cached = True
-            self.module = Module.from_facts(facts)
-        else:
-            self.module = emit_module(code, shape, choices)
-            effort = 1 if self.module.straight else 2
-            image = compile_ir(self.module.ir, codegen=effort, loops=not self.module.straight)
-            cache.store(key, self.module.facts() + b"\n" + image)
+        called = shape.plain and not choices.tail  # the hook's defaults are all that a run needs
+        exports = ["run", "repeat", "enter", *(["call", "vectorcall"] if called else [])]
         if choices.batch:
-            front, exports, plain = _batch_entry(), ["batch"], True
-        else:
-            setting = choices.setting(code, shape, lookups=self.module.lookups)
-            front, plain = _entry_points(setting), shape.plain and not choices.tail
-            exports = ["run", "repeat", "enter", *(["call", "vectorcall"] if plain else [])]
+            exports = ["batch"]
         self.env = (ctypes.c_uint64 * layout.ENV_WORDS)()
         imports = {"env": ctypes.addressof(self.env)}
         if choices.covering:
             self.ledger = _ledger(code, self.module, choices.start, ledgers)
             imports["counters"] = self.ledger.address
-        self.library = link([image, front], exports, imports)
+        self.library = link([form.image, form.front], exports, imports)
         self._bound: object = None
         self.run = self.function(exports[0])
-        self.plain = plain  # whether the hook's defaults are all that a run needs
 
     def helper_numbers(self, space: Space) -> Sequence[int | None]:
         """The numbers of the helpers by their places in the table of a run."""

@@ -12,6 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from drybpf.errors import CompileError
@@ -108,9 +109,17 @@ fail:
 _LOOKS_LIKE_CPYTHON = object.__basicsize__ == 16  # the type of an object is its second word
 
 
-@lru_cache(maxsize=1)
+_making = RLock()
+
+
 def runtime() -> Library | None:
     """The compiled runtime, made or read from the cache once; None where there is no LLVM."""
+    with _making:  # a second one, made by another thread, would be freed while maps point into it
+        return _runtime()
+
+
+@lru_cache(maxsize=1)
+def _runtime() -> Library | None:
     if find_spec("llvmlite") is None:
         return None
     try:
