@@ -128,6 +128,15 @@ def test_wrong_result_ends_the_run(tmp_path: Path) -> None:
     assert "00_nop: drybpf gives 2, not 3" in done.stderr
 
 
+def test_lanes_give_the_same_verdicts() -> None:
+    command = [sys.executable, str(BENCHMARKS / "lanes.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if "no clang here" in done.stderr:
+        pytest.skip("there is no clang here")
+    assert done.returncode == 0, done.stderr
+    assert "C, in 16 lanes" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
