@@ -14,8 +14,9 @@ class Shape:
 
     `context` lists the fields that are not zero: offset, size, and either a constant, or `data`,
     `data_end`, `data_meta` (guest addresses of the packet's first byte, of the one behind its last,
-    and of the metadata before it) or `length` (in bytes).  None says that the context is a buffer
-    of the caller's, or absent.
+    and of the metadata before it), `length` (in bytes), `first_length` (the same, but only at
+    entry) or `protocol` (of the Ethernet frame, in network order, as `eth_type_trans` tells it).
+    None says that the context is a buffer of the caller's, or absent.
     """
 
     packet_address: int
@@ -29,7 +30,9 @@ class Shape:
     private_packet: bool = False
     headroom: int = 0  # bytes before the packet in a buffer of its own
     buffer_size: int = 0  # the least size of such a buffer
+    hidden: int = 0  # bytes of a frame before what the program sees
     derived: bool = False  # whether the context at entry depends on more than `context` says
+    socket: bool = False  # whether the host's socket, if there is one, is described in it
 
     @property
     def plain(self) -> bool:

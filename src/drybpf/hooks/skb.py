@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -117,7 +118,21 @@ class SkbHook(ContextHook):
         """Describe the hook; `writable` are the fields that programs may write."""
         self.verdicts = verdicts
         self._writable, self._network_layer = writable, network_layer
-        super().__init__(name, program_type, sk_buff(writable), derived=True)
+        super().__init__(name, program_type, sk_buff(writable))
+        self.shape = replace(
+            self.shape,
+            context=(*(self.shape.context or ()), *self._at_entry()),
+            hidden=ETHERNET if network_layer else 0,
+            socket=True,
+        )
+
+    def _at_entry(self) -> tuple[tuple[int, int, str], ...]:
+        """What follows from a frame unless the caller says otherwise."""
+        fields = {"protocol": "protocol", "wire_len": "first_length"}
+        return tuple(
+            (self.layout[name].offset, self.layout[name].size, kind)
+            for name, kind in fields.items()
+        )
 
     def enter(
         self,
@@ -212,6 +227,7 @@ class FlowDissector(SkbHook):
     def __init__(self) -> None:
         """The hook of flow dissectors."""
         super().__init__("flow_dissector", "flow_dissector", "", FlowAction)
+        self.shape = replace(self.shape, derived=True)  # the keys are a region of their own
 
     def finish(self, state: State, context: bytearray) -> None:
         """Map the keys and point at them."""

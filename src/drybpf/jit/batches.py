@@ -13,6 +13,8 @@ from drybpf.jit.setup import (
     context_fields,
     own_packet,
     place_of_epochs,
+    protocol_of,
+    seen,
     words_of_run,
 )
 
@@ -99,13 +101,14 @@ loop:
 packet:
   %i1 = add i64 %i, 1
   %high = call i64 @offset(ptr %offsets, i64 %i1)
-  %plen = sub i64 %high, %low
+  %flen = sub i64 %high, %low
   %c2 = icmp ule i64 %high, %size
-  %c3 = icmp ule i64 %plen, {LONGEST}
+  %c3 = icmp ule i64 %flen, {LONGEST}
   %c23 = and i1 %c2, %c3
   br i1 %c23, label %good, label %bad, !prof !0
 good:
-  %given = getelementptr i8, ptr %data, i64 %low
+  %frame = getelementptr i8, ptr %data, i64 %low
+  {SEEN}
   %far = add i64 %i, {AHEAD}
   %near = call i64 @llvm.umin.i64(i64 %far, i64 %end)
   %later = call i64 @offset(ptr %offsets, i64 %near)
@@ -188,6 +191,7 @@ def loop(setting: Setting, width: int, *, short: bool) -> str:
     """
     once, each = context_fields(setting.shape)
     texts = {
+        "SEEN": seen(setting.shape),
         **(_SHORT if short else _METERED),
         **_OFFSETS[width],
         "COPY": _COPY if setting.may_write else "%pkt = getelementptr i8, ptr %given, i64 0",
@@ -198,7 +202,7 @@ def loop(setting: Setting, width: int, *, short: bool) -> str:
         "CONTEXT_ONCE": once,
         "CONTEXT_OF_PACKET": each,
     }
-    text = _LOOP
+    text = protocol_of(setting.shape) + _LOOP
     for name, value in texts.items():
         text = text.replace("{" + name + "}", value)
     shape = setting.shape

@@ -406,7 +406,7 @@ class Jit:
 
         With a `width` of offsets, packets of batches.
         """
-        if not self.shape.plain:
+        if not self.shape.plain or (self.shape.socket and host.socket is not None):
             return False
         self.use(helpers, host)
         variant = self._batch_variant(width) if width else self.variant()

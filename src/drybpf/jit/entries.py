@@ -14,7 +14,9 @@ from drybpf.jit.setup import (
     context_fields,
     own_packet,
     place_of_epochs,
+    protocol_of,
     regions,
+    seen,
     words_of_run,
     words_of_space,
 )
@@ -111,9 +113,10 @@ define ptr @call(ptr %self, ptr %arg) {
   %bad = icmp ne i32 %rc, 0
   br i1 %bad, label %refused, label %open, !prof !1
 open:
-  %given = load ptr, ptr %buffer
+  %frame = load ptr, ptr %buffer
   %pl = getelementptr i8, ptr %buffer, i64 16
-  %plen = load i64, ptr %pl
+  %flen = load i64, ptr %pl
+  {SEEN}
   %p1 = getelementptr i64, ptr %st, i64 {PACKET_LENGTH}
   store i64 %plen, ptr %p1
   %pe = getelementptr i64, ptr %st, i64 {REASON}
@@ -238,6 +241,7 @@ def entries(setting: Setting) -> str:
     once, each = context_fields(shape)
     scratch = max(2048, shape.buffer_size)
     texts = {
+        "SEEN": seen(shape),
         "SPACE_WORDS": words_of_space(setting),
         "EPOCHS": place_of_epochs(setting),
         "RUN_WORDS": words_of_run(setting),
@@ -266,7 +270,8 @@ def entries(setting: Setting) -> str:
         + _REPEAT
     )
     if shape.plain:
-        text += _CALL
+        text += protocol_of(shape) + _CALL
+        text += "declare i16 @llvm.bswap.i16(i16)\n"
     for name, value in texts.items():
         text = text.replace("{" + name + "}", value)
     return fill(text, **values)

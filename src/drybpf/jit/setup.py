@@ -1,6 +1,7 @@
 """What the ways in do before each run: the words, the context and the table of regions, in IR.
 
-Both `@call` and the loop over a batch have `%st`, `%pkt`, `%plen` and `%ctx` when they use it.
+Both `@call` and the loop over a batch have `%st`, `%pkt`, `%plen` and `%ctx` when they use it, and
+`%frame` and `%flen`, what the caller gave.
 """
 
 from __future__ import annotations
@@ -90,15 +91,76 @@ def context_fields(shape: Shape) -> tuple[str, str]:
     for index, (offset, size, value) in enumerate(shape.context or ()):
         lines = [f"%cp{index} = getelementptr i8, ptr %ctx, i64 {offset}"]
         stored = str(shape.packet_address if value in ("data", "data_meta") else value)
-        if value in ("data_end", "length"):
+        if value in ("data_end", "length", "first_length"):
             begin = shape.packet_address if value == "data_end" else 0
             lines.append(f"%ce{index} = add i64 %plen, {begin}")
             lines += [f"%cn{index} = trunc i64 %ce{index} to i{8 * size}"] if size < 8 else []
             stored = f"%cn{index}" if size < 8 else f"%ce{index}"
+        if value == "protocol":
+            lines.append(f"%ck{index} = call i{8 * size} @protocol(ptr %frame, i64 %flen)")
+            stored = f"%ck{index}"
         lines.append(f"store i{8 * size} {stored}, ptr %cp{index}")
-        varies = value in ("data_end", "length") or shape.context_writable
-        (each if varies or (value in ("data", "data_meta")) else once).extend(lines)
+        varies = isinstance(value, str) or shape.context_writable
+        (each if varies else once).extend(lines)
     return "\n  ".join(once), "\n  ".join(each)
+
+
+def seen(shape: Shape) -> str:
+    """What the program sees of a frame: `%given` and `%plen`."""
+    lines = [
+        f"%behind.link = icmp ult i64 %flen, {shape.hidden}",
+        f"%hidden = select i1 %behind.link, i64 %flen, i64 {shape.hidden}",
+        "%given = getelementptr i8, ptr %frame, i64 %hidden",
+        "%plen = sub i64 %flen, %hidden",
+    ]
+    return "\n  ".join(lines)
+
+
+PROTOCOL = """
+define internal i32 @protocol(ptr %frame, i64 %flen) alwaysinline {
+  %two = icmp uge i64 %flen, 14
+  br i1 %two, label %whole, label %short, !prof !0
+whole:
+  %p12 = getelementptr i8, ptr %frame, i64 12
+  %raw = load i16, ptr %p12, align 1
+  %kind = call i16 @llvm.bswap.i16(i16 %raw)
+  %named = icmp uge i16 %kind, 1536
+  br i1 %named, label %type, label %length, !prof !0
+type:
+  %wide = zext i16 %raw to i32
+  ret i32 %wide
+length:
+  %more = icmp uge i64 %flen, 16
+  br i1 %more, label %look, label %llc
+look:
+  %p14 = getelementptr i8, ptr %frame, i64 14
+  %mark = load i16, ptr %p14, align 1
+  %ipx = icmp eq i16 %mark, -1
+  br i1 %ipx, label %raw.ipx, label %llc
+raw.ipx:
+  ret i32 256
+llc:
+  ret i32 1024
+short:
+  %one = icmp eq i64 %flen, 13
+  br i1 %one, label %half, label %none
+half:
+  %h12 = getelementptr i8, ptr %frame, i64 12
+  %byte = load i8, ptr %h12
+  %hw = zext i8 %byte to i32
+  %hs = shl i32 %hw, 8
+  ret i32 %hs
+none:
+  ret i32 0
+}
+"""
+"""The protocol of an Ethernet frame in network order: its type, or what stands for a length."""
+
+
+def protocol_of(shape: Shape) -> str:
+    """The function that `context_fields` calls, where it does."""
+    needed = any(value == "protocol" for _, _, value in shape.context or ())
+    return PROTOCOL if needed else ""
 
 
 def regions(setting: Setting, table: str) -> str:
