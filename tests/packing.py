@@ -51,7 +51,7 @@ def pack(cases: Sequence[Case], level: int = 2, codegen: int = 2) -> list[Jit]:
     exports = [f"run.{number}" for number in range(len(cases))]
     library = link([image, _fronts(len(cases))], exports, {"env": ctypes.addressof(_ENV)})
     for number, (case, jit, module) in enumerate(zip(cases, jits, modules, strict=True)):
-        jit._variants[case.counting, False, None, False] = PackedVariant(
+        jit._variants[case.counting, False, None, False, False] = PackedVariant(
             module, library, number, moving=jit._choices.moving
         )
         jit.stats.compiles += 1

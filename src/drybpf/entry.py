@@ -30,6 +30,7 @@ class Shape:
     private_packet: bool = False
     headroom: int = 0  # bytes before the packet in a buffer of its own
     buffer_size: int = 0  # the least size of such a buffer
+    program_type: str = ""  # as the kernel calls it, where a helper's meaning depends on it
     hidden: int = 0  # bytes of a frame before what the program sees
     derived: bool = False  # whether the context at entry depends on more than `context` says
     socket: bool = False  # whether the host's socket, if there is one, is described in it

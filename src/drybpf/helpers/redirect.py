@@ -13,13 +13,13 @@ from drybpf.maps import MapType
 from drybpf.records import Clone, Redirect
 from drybpf.state import Context
 
-_XDP_REDIRECT, _XDP_ABORTED = 4, 0
-_TC_REDIRECT, _TC_SHOT = 7, 2
-_INGRESS = 1  # BPF_F_INGRESS
-_ACTIONS = 3  # the verdict in the flags of a redirect by a map, for a slot that is empty
-_BROADCAST, _EXCLUDE_INGRESS = 8, 16
+XDP_REDIRECT, XDP_ABORTED = 4, 0
+TC_REDIRECT, TC_SHOT = 7, 2
+INGRESS = 1  # BPF_F_INGRESS
+ACTIONS = 3  # the verdict in the flags of a redirect by a map, for a slot that is empty
+BROADCAST, EXCLUDE_INGRESS = 8, 16
 _NEIGHBOUR = 20  # bytes of a struct bpf_redir_neigh
-_DEVICES = (MapType.DEVMAP, MapType.DEVMAP_HASH)
+DEVICES = (MapType.DEVMAP, MapType.DEVMAP_HASH)
 
 
 def redirect(context: Context, ifindex: int, flags: int, *_: int) -> int:
@@ -29,13 +29,13 @@ def redirect(context: Context, ifindex: int, flags: int, *_: int) -> int:
     """
     if context.state.hook.program_type == "xdp":
         if flags:
-            return _XDP_ABORTED
+            return XDP_ABORTED
         context.record(Redirect("redirect", u32(ifindex)))
-        return _XDP_REDIRECT
-    if flags & ~_INGRESS:
-        return _TC_SHOT
+        return XDP_REDIRECT
+    if flags & ~INGRESS:
+        return TC_SHOT
     context.record(Redirect("redirect", u32(ifindex), flags))
-    return _TC_REDIRECT
+    return TC_REDIRECT
 
 
 def redirect_map(context: Context, handle: int, key: int, flags: int, *_: int) -> int:
@@ -45,16 +45,16 @@ def redirect_map(context: Context, handle: int, key: int, flags: int, *_: int) -
     """
     targets = map_of(context, handle)
     kind = targets.definition.type
-    allowed = _ACTIONS | (_BROADCAST | _EXCLUDE_INGRESS if kind in _DEVICES else 0)
+    allowed = ACTIONS | (BROADCAST | EXCLUDE_INGRESS if kind in DEVICES else 0)
     if flags & ~allowed:
-        return _XDP_ABORTED
+        return XDP_ABORTED
     value = _slot(targets, u32(key))
-    if value is None and not flags & _BROADCAST:
-        return flags & _ACTIONS
+    if value is None and not flags & BROADCAST:
+        return flags & ACTIONS
     name = targets.definition.name
-    ifindex = int.from_bytes(value[:4], "little") if value and kind in _DEVICES else 0
+    ifindex = int.from_bytes(value[:4], "little") if value and kind in DEVICES else 0
     context.record(Redirect("redirect_map", ifindex, flags, name, u32(key), value or b""))
-    return _XDP_REDIRECT
+    return XDP_REDIRECT
 
 
 def _slot(targets: Any, key: int) -> bytes | None:  # noqa: ANN401 (a map)
@@ -66,7 +66,7 @@ def _slot(targets: Any, key: int) -> bytes | None:  # noqa: ANN401 (a map)
 
 def clone_redirect(context: Context, _skb: int, ifindex: int, flags: int, *_: int) -> int:
     """Send a copy of the packet out of an interface, or into it; 0 or -EINVAL."""
-    if flags & ~_INGRESS or not context.host.has_interface(u32(ifindex)):
+    if flags & ~INGRESS or not context.host.has_interface(u32(ifindex)):
         return -EINVAL
     skb = skb_of(context)
     context.record(Clone(u32(ifindex), flags, skb.hidden + whole_packet(context)))
@@ -76,9 +76,9 @@ def clone_redirect(context: Context, _skb: int, ifindex: int, flags: int, *_: in
 def redirect_peer(context: Context, ifindex: int, flags: int, *_: int) -> int:
     """Send the packet into the other end of a pair of interfaces; the verdict that says so."""
     if flags:
-        return _TC_SHOT
+        return TC_SHOT
     context.record(Redirect("redirect_peer", u32(ifindex)))
-    return _TC_REDIRECT
+    return TC_REDIRECT
 
 
 def redirect_neigh(
@@ -88,9 +88,9 @@ def redirect_neigh(
     size = s32(size)
     data = context.read(parameters, size) if size > 0 else b""
     if flags or 0 < size < _NEIGHBOUR or size < 0:
-        return _TC_SHOT
+        return TC_SHOT
     context.record(Redirect("redirect_neigh", u32(ifindex), next_hop=_next_hop(data)))
-    return _TC_REDIRECT
+    return TC_REDIRECT
 
 
 def _next_hop(data: bytes) -> str:

@@ -57,6 +57,7 @@ class ContextHook(Hook):
             private_packet=self.private_packet,
             headroom=self.headroom,
             buffer_size=self.packet_size,
+            program_type=program_type,
             derived=derived,
         )
         self._template = bytearray(layout.size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import is_
 from time import perf_counter_ns
 
 from drybpf import meter
@@ -72,7 +73,7 @@ class Jit:
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape, self.space = code, shape, space or Space()
         self.stats = Stats()
-        self._variants: dict[tuple[bool, bool, int | None, bool], Variant] = {}
+        self._variants: dict[tuple[bool, bool, int | None, bool, bool], Variant] = {}
         self._batch: dict[tuple[int, bool], Variant] = {}
         self._exchanges: list[BatchExchange] = []  # that no batch uses at present
         self.ledgers: dict[int | None, Ledger] = {}  # of the covering variants, by their start
@@ -82,6 +83,8 @@ class Jit:
         self._choices = Choices(around=self._around(), paranoid=paranoid)  # the same, but for those
         numbers = {i.imm & M32 for i in code.slots if i and i.row and i.row.mnemonic == "call"}
         self._numbers = sorted(numbers)
+        self._lowered: Mapping[int, str] = {}  # all that can be, where only r0 counts
+        self._found: tuple[object, ...] = ()  # the helpers that it is compiled for
         self._natives: dict[int, NativeHelper] = {}
         self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
 
@@ -99,8 +102,12 @@ class Jit:
         if not self._numbers:
             return
         found = {number: for_compiled(helpers, number, host) for number in self._numbers}
+        now = tuple(found.values())
+        if len(now) == len(self._found) and all(map(is_, now, self._found)):
+            return
         known = {n: h for n, h in found.items() if isinstance(h, KernelHelper)}
-        kernel = {n: h.native for n, h in known.items() if h.native in LOWERINGS}
+        lowered = {n: h.native for n, h in known.items() if h.native in LOWERINGS}
+        kernel = {n: name for n, name in lowered.items() if not LOWERINGS[name].unseen}
         self._natives = {n: h for n, h in found.items() if isinstance(h, NativeHelper)}
         natives = {n: h.function for n, h in self._natives.items()}
         numbered = "tail_call" in kernel.values()
@@ -117,9 +124,10 @@ class Jit:
             numbered=numbered,
             sealed=not numbered and len(kernel) + len(natives) == len(self._numbers),
         )
-        if choices != self._choices:
+        if choices != self._choices or lowered != self._lowered:
             self._choices = choices
             self._give_up_variants()
+        self._lowered, self._found = lowered, now
 
     def _forget_wrong_guesses(self) -> None:
         """Compile anew where a guess has failed."""
@@ -135,18 +143,25 @@ class Jit:
         self._batch.clear()
 
     def variant(
-        self, *, counting: bool = False, start: int | None = None, tail: bool = False
+        self,
+        *,
+        counting: bool = False,
+        start: int | None = None,
+        tail: bool = False,
+        unseen: bool = False,
     ) -> Variant:
         """A compiled form of the program, made anew after a guess has failed.
 
         With a `start` it goes on from that slot: that is how a run of many slices continues.  With
-        `tail` it is one that tail calls enter.  While a meter is active, it counts what it runs.
+        `tail` it is one that tail calls enter; `unseen` is for runs of which only r0 is looked at.
+        While a meter is active, it counts what it runs.
         """
         covering = meter.is_active()
         self._forget_wrong_guesses()
-        variant = self._variants.get((counting, covering, start, tail))
+        unseen &= self._lowered != self._choices.kernel  # else it is the same
+        variant = self._variants.get((counting, covering, start, tail, unseen))
         if variant is None:
-            choices = self._chosen(counting=counting, covering=covering, start=start, tail=tail)
+            choices = self._chosen(counting, covering, start, tail=tail, unseen=unseen)
             variant = self._linked(choices)
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
@@ -155,15 +170,27 @@ class Jit:
                 host_table(self.space)
                 tails = tails_of(self.space, counting=counting, covering=covering)
                 tails.point(self.space.number(self.code), variant)
-            self._variants[counting, covering, start, tail] = variant
+            self._variants[counting, covering, start, tail, unseen] = variant
         _count_for_meters(variant)
         return variant
 
-    def _chosen(self, *, counting: bool, covering: bool, start: int | None, tail: bool) -> Choices:
+    def _chosen(
+        self,
+        counting: bool,
+        covering: bool,
+        start: int | None = None,
+        *,
+        tail: bool = False,
+        unseen: bool = False,
+    ) -> Choices:
         """What a variant is compiled for."""
         choices = replace(
             self._choices, lookups=self._lookups, counting=counting, start=start, covering=covering
         )
+        if unseen:
+            done = len(self._lowered) + len(choices.natives)
+            sealed = not choices.numbered and done == len(self._numbers)
+            choices = replace(choices, kernel=self._lowered, sealed=sealed)
         if covering:
             choices = replace(choices, kernel=_countable(choices.kernel, start))
         if tail:
@@ -187,9 +214,10 @@ class Jit:
         self.use(helpers, host)
         self._forget_wrong_guesses()
         covering = meter.is_active()
-        if (counting, covering, None, False) in self._variants:
+        unseen = not counting and self._lowered != self._choices.kernel
+        if (counting, covering, None, False, unseen) in self._variants:
             return None
-        choices = self._chosen(counting=counting, covering=covering, start=None, tail=False)
+        choices = self._chosen(counting, covering, unseen=unseen)
         if self._ahead is not None and self._ahead.choices == choices:
             return None
 
@@ -204,7 +232,7 @@ class Jit:
         covering = meter.is_active()
         variant = self._batch.get((width, covering))
         if variant is None:
-            choices = replace(self._choices, lookups=self._lookups, batch=width, covering=covering)
+            choices = replace(self._chosen(False, covering, unseen=True), batch=width)
             variant = self._batch[width, covering] = self._linked(choices)
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
@@ -299,7 +327,7 @@ class Jit:
                 if self._lookups != self.stats.lookups:
                     outdated()
 
-        variant = self.variant()
+        variant = self.variant(unseen=True)
         env = variant.env
         env[layout.ENV_STORES] = host_table(self.space)
         env[layout.ENV_PROGRAMS] = self._tails().address
@@ -409,7 +437,7 @@ class Jit:
         if not self.shape.plain or (self.shape.socket and host.socket is not None):
             return False
         self.use(helpers, host)
-        variant = self._batch_variant(width) if width else self.variant()
+        variant = self._batch_variant(width) if width else self.variant(unseen=True)
         return all(number in self._choices.natives for number in variant.module.helpers)
 
 

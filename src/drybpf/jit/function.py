@@ -60,6 +60,7 @@ class Lowering:
     pointers: tuple[int, ...]
     emit: Callable[[FunctionText, int], Value]
     applies: Callable[[FunctionText, int], bool] = lambda _f, _pc: True
+    unseen: bool = False  # whether it is good only where nobody sees a run's effects, but for r0
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Options:
     lowered: Mapping[int, Lowering] = field(default_factory=dict)  # helpers by number
     paranoid: bool = False  # whether what guards stand for is checked all the same
     batch: bool = False  # whether it is inlined into a loop over packets
+    program_type: str = ""
 
 
 class FunctionText(Text):
@@ -121,7 +123,7 @@ class FunctionText(Text):
         self.callees: set[int] = set()
         self.exits: list[Callable[[], None]] = []  # cold blocks, emitted behind the others
         self.ways_out: dict[str, None] = {}  # the functions that hand the run over
-        self.uses_lookup = False
+        self.uses_lookup = self.needs_key = False
         self.inlined: dict[Function[...], None] = {}  # restricted functions that it calls
         self.limits: dict[tuple[str, int], Value] = {}  # within a block, see `limit`
         self.stores: dict[int, Value] = {}  # entries of the table of stores that it reads
@@ -208,7 +210,8 @@ class FunctionText(Text):
         for function in self.ways_out:
             self._emit_way_out(function)
         self._emit_return()
-        self.lines[prologue:prologue] = self._load_stores()
+        room = ["  %key = alloca i32"] if self.needs_key else []
+        self.lines[prologue:prologue] = [*room, *self._load_stores()]
         self.lines.append("}")
         return self.lines
 
@@ -284,6 +287,11 @@ class FunctionText(Text):
         if entry not in self.stores:
             self.stores[entry] = f"%store{entry}"
         return self.stores[entry]
+
+    def uses_key(self) -> Value:
+        """Room for a key of 4 bytes that is passed to a map."""
+        self.needs_key = True
+        return "%key"
 
     def _load_stores(self) -> list[str]:
         """The prologue's lines for the entries that are read somewhere."""

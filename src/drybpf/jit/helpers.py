@@ -10,11 +10,23 @@ from collections.abc import Callable
 
 from drybpf.errors import CompileError
 from drybpf.helpers.errno import ENOENT
+from drybpf.helpers.redirect import (
+    ACTIONS,
+    BROADCAST,
+    DEVICES,
+    EXCLUDE_INGRESS,
+    INGRESS,
+    TC_REDIRECT,
+    TC_SHOT,
+    XDP_ABORTED,
+    XDP_REDIRECT,
+)
 from drybpf.jit import adjust, layout, sums
 from drybpf.jit.access import argument, host_address
 from drybpf.jit.function import PASSED, RESULT, FunctionText, Lowering
 from drybpf.jit.ir import Value
 from drybpf.jit.surroundings import MapShape, StoreShape
+from drybpf.maps import MapType
 from drybpf.maps import layout as header
 from drybpf.native.restricted import Function
 from drybpf.state import MAX_TAIL_CALLS
@@ -128,6 +140,42 @@ def _smp_processor_id(f: FunctionText, _: int) -> Value:
     return _word(f, layout.CPU)
 
 
+def _redirect(f: FunctionText, _: int) -> Value:
+    """The verdict alone: what it records is seen by nobody."""
+    is_xdp = f.options.program_type == "xdp"
+    known = 0 if is_xdp else INGRESS
+    unknown = f.value(f"icmp ne i64 {f.value(f'and i64 {f.get(2)}, {~known}')}, 0")
+    refused, allowed = (XDP_ABORTED, XDP_REDIRECT) if is_xdp else (TC_SHOT, TC_REDIRECT)
+    return f.value(f"select i1 {unknown}, i64 {refused}, i64 {allowed}")
+
+
+def _has_targets(f: FunctionText, pc: int) -> bool:
+    shape = f.options.around.map_of(f.guesses[pc][1])
+    return shape is not None and shape.type in _TARGETS and shape.key_size == 4
+
+
+_TARGETS = (*DEVICES, MapType.CPUMAP, MapType.XSKMAP)
+
+
+def _redirect_map(f: FunctionText, pc: int) -> Value:
+    """The same by a map, whose slot may be empty."""
+    shape = _map(f, pc)
+    flags, key = f.get(3), f.uses_key()
+    f.line(f"store i32 {f.trunc(f.get(2), 32)}, ptr {key}")
+    storage = f.store_entry(shape.entry)
+    offset = _operation(f, storage, header.LOOKUP, _integer(f, key), "0")
+    many = shape.type in DEVICES
+    allowed = ACTIONS | (BROADCAST | EXCLUDE_INGRESS if many else 0)
+    unknown = f.value(f"icmp ne i64 {f.value(f'and i64 {flags}, {~allowed}')}, 0")
+    missing = f.value(f"icmp eq i64 {offset}, {NONE}")
+    if many:
+        one = f.value(f"icmp eq i64 {f.value(f'and i64 {flags}, {BROADCAST}')}, 0")
+        missing = f.value(f"and i1 {missing}, {one}")
+    verdict = f.value(f"and i64 {flags}, {ACTIONS}")
+    found = f.value(f"select i1 {missing}, i64 {verdict}, i64 {XDP_REDIRECT}")
+    return f.value(f"select i1 {unknown}, i64 {XDP_ABORTED}, i64 {found}")
+
+
 def _tail_call(f: FunctionText, pc: int) -> Value:
     """Go on in the code of another program, where that is compiled; r0 is what a failure gives."""
     shape = _map(f, pc, 2)
@@ -176,5 +224,7 @@ LOWERINGS: dict[str, Lowering] = {
     "xdp_adjust_head": Lowering((), adjust.adjust_head, adjust.is_sealed),
     "xdp_adjust_tail": Lowering((), adjust.adjust_tail, adjust.is_sealed),
     "xdp_adjust_meta": Lowering((), adjust.adjust_meta, adjust.is_sealed),
+    "redirect": Lowering((), _redirect, unseen=True),
+    "redirect_map": Lowering((), _redirect_map, _has_targets, unseen=True),
     "tail_call": Lowering((), _tail_call, _has_map(2, "programs")),
 }

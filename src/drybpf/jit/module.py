@@ -171,6 +171,7 @@ def _options(shape: Shape, choices: Choices) -> Options:
         {number: LOWERINGS[name] for number, name in choices.kernel.items()},
         choices.paranoid,
         choices.batch > 0,
+        shape.program_type,
     )
 
 
