@@ -48,6 +48,7 @@ def compiled(bytecode: bytes) -> dict[str, Any]:
     """Compile, LLVM and the entry points being there, and time the stages."""
     from drybpf.code import Code  # noqa: PLC0415 (a verdict must not pay for the compiler)
     from drybpf.hooks import Raw  # noqa: PLC0415
+    from drybpf.jit import module  # noqa: PLC0415
     from drybpf.jit import variant as jit  # noqa: PLC0415
     from drybpf.jit.compiled import Jit  # noqa: PLC0415
     from drybpf.native import passes  # noqa: PLC0415
@@ -58,12 +59,12 @@ def compiled(bytecode: bytes) -> dict[str, Any]:
     structure.is_sound(code)  # programs are verified when they are loaded
     jit.prepare(Raw.shape, may_write=code.may_write)
     laps = _Laps()
-    for module, name, before, after in (
-        (jit, "emit_module", "", "emit"),
+    for place, name, before, after in (
+        (module, "emit_module", "", "emit"),
         (passes, "run", "parse", "optimise"),
         (jit, "link", "generate", ""),
     ):
-        setattr(module, name, laps.around(getattr(module, name), before, after))
+        setattr(place, name, laps.around(getattr(place, name), before, after))
     begin = thread_time_ns()
     variant = Jit(code, Raw.shape).variant()
     laps.lap("link")

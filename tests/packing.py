@@ -14,10 +14,10 @@ from functools import cache
 from agreement import HELPERS, Case
 from drybpf.host import Host
 from drybpf.jit import entries, layout
+from drybpf.jit.choices import Module
 from drybpf.jit.compiled import Jit
-from drybpf.jit.function import PASSED
-from drybpf.jit.module import Module, emit_module
-from drybpf.jit.runtime import fill, prelude, runtime
+from drybpf.jit.module import emit_module
+from drybpf.jit.runtime import PASSED, fill, prelude, runtime
 from drybpf.jit.variant import Variant
 from drybpf.native.builtin import METH_O, builtin
 from drybpf.native.emit import compile_ir

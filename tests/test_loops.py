@@ -16,10 +16,11 @@ from drybpf.hooks import Raw
 from drybpf.isa.semantics import CONVERSIONS, M64, OPERATIONS, signed
 from drybpf.jit import affine, guard, layout
 from drybpf.jit.affine import Known, Value
+from drybpf.jit.choices import Choices
 from drybpf.jit.compiled import Jit
 from drybpf.jit.graph import graph
 from drybpf.jit.loops import Analysis, Plan
-from drybpf.jit.module import Choices, emit_module
+from drybpf.jit.module import emit_module
 from drybpf.jit.runtime import runtime
 from drybpf.jit.trips import Numbers, passes
 from drybpf.native.emit import compile_ir

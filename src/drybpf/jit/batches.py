@@ -6,8 +6,7 @@ The program is inlined into the loop, and what is the same for all packets stand
 from __future__ import annotations
 
 from drybpf.jit.entries import longest
-from drybpf.jit.function import PASSED
-from drybpf.jit.runtime import fill, runtime
+from drybpf.jit.runtime import PASSED, fill, runtime
 from drybpf.jit.setup import (
     Setting,
     context_fields,

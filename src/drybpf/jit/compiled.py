@@ -23,10 +23,9 @@ from drybpf.helpers.native import NativeHelper
 from drybpf.host import Host
 from drybpf.isa.semantics import LOADS, M32, STORES
 from drybpf.jit import drive, layout
+from drybpf.jit.choices import Choices
 from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
-from drybpf.jit.helpers import LOWERINGS
 from drybpf.jit.ledger import Ledger
-from drybpf.jit.module import Choices
 from drybpf.jit.plan import TAIL_CALL
 from drybpf.jit.surroundings import Surroundings, host_table, surroundings
 from drybpf.jit.tails import Tails, shared_helpers, tails_of
@@ -106,6 +105,8 @@ class Jit:
         if len(now) == len(self._found) and all(map(is_, now, self._found)):
             return
         known = {n: h for n, h in found.items() if isinstance(h, KernelHelper)}
+        from drybpf.jit.helpers import LOWERINGS  # noqa: PLC0415 (and with them all of the compiler)
+
         lowered = {n: h.native for n, h in known.items() if h.native in LOWERINGS}
         kernel = {n: name for n, name in lowered.items() if not LOWERINGS[name].unseen}
         self._natives = {n: h for n, h in found.items() if isinstance(h, NativeHelper)}

@@ -7,8 +7,7 @@ buffer.  That of batches is in `batches`.
 from __future__ import annotations
 
 from drybpf.entry import Shape
-from drybpf.jit.function import PASSED
-from drybpf.jit.runtime import fill, runtime
+from drybpf.jit.runtime import PASSED, fill, runtime
 from drybpf.jit.setup import (
     Setting,
     context_fields,

@@ -27,6 +27,7 @@ from drybpf.jit.copies import BARRIER, Copies
 from drybpf.jit.counting import Counters, Counting
 from drybpf.jit.ir import Text, Value
 from drybpf.jit.provenance import Guesses, Pointer
+from drybpf.jit.runtime import PARAMETERS, RESULT
 from drybpf.jit.surroundings import NOWHERE, Surroundings
 from drybpf.memory import (
     FRAME_SIZE,
@@ -36,13 +37,7 @@ from drybpf.memory import (
 )
 from drybpf.native.restricted import Function
 
-PARAMETERS = (
-    "ptr %pkt, i64 range(i64 0, 268435457) %plen, ptr %ctx, i64 range(i64 0, 268435457) %clen, "
-    "ptr %stk, ptr %st, i64 range(i64 0, 8) %level"
-)
-PASSED = "ptr %pkt, i64 %plen, ptr %ctx, i64 %clen, ptr %stk, ptr %st"
 PLACES = {"p.low": layout.LOW, "p.begin": layout.BEGIN, "p.high": layout.HIGH}
-RESULT = "{i64, i64}"  # r0, and the fuel left or LEFT
 LIKELY = ", !prof !0"
 
 

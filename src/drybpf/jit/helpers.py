@@ -23,8 +23,9 @@ from drybpf.helpers.redirect import (
 )
 from drybpf.jit import adjust, layout, sums
 from drybpf.jit.access import argument, host_address
-from drybpf.jit.function import PASSED, RESULT, FunctionText, Lowering
+from drybpf.jit.function import FunctionText, Lowering
 from drybpf.jit.ir import Value
+from drybpf.jit.runtime import PASSED, RESULT
 from drybpf.jit.surroundings import MapShape, StoreShape
 from drybpf.maps import MapType
 from drybpf.maps import layout as header

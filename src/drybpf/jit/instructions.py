@@ -19,10 +19,11 @@ from drybpf.isa.semantics import (
 )
 from drybpf.jit import layout, lowering
 from drybpf.jit.access import Access, Pointed, host_address, legacy_bounds, packet_place
-from drybpf.jit.function import PASSED, RESULT, Emitter, FunctionText
+from drybpf.jit.function import Emitter, FunctionText
 from drybpf.jit.ir import Value
 from drybpf.jit.plan import OUTSIDE
 from drybpf.jit.provenance import Pointer
+from drybpf.jit.runtime import PASSED, RESULT
 from drybpf.memory import (
     CONTEXT,
     FUNCTION_HANDLES,

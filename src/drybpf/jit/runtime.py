@@ -9,6 +9,13 @@ from __future__ import annotations
 from drybpf.jit import layout
 from drybpf.memory import FRAME_SIZE, FRAME_STRIDE, PACKET, SLOT_BITS, SLOT_SIZE, STACK
 
+PARAMETERS = (
+    "ptr %pkt, i64 range(i64 0, 268435457) %plen, ptr %ctx, i64 range(i64 0, 268435457) %clen, "
+    "ptr %stk, ptr %st, i64 range(i64 0, 8) %level"
+)
+PASSED = "ptr %pkt, i64 %plen, ptr %ctx, i64 %clen, ptr %stk, ptr %st"
+RESULT = "{i64, i64}"  # r0, and the fuel left or LEFT
+
 _WORDS = {
     **{name: value for name, value in vars(layout).items() if name.isupper()},
     "FRAME_GAP": FRAME_STRIDE - FRAME_SIZE,

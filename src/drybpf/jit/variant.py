@@ -13,9 +13,9 @@ from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.jit import layout
 from drybpf.jit.batches import way_in
+from drybpf.jit.choices import Choices, Module
 from drybpf.jit.entries import entries
 from drybpf.jit.ledger import Ledger
-from drybpf.jit.module import Choices, Module, emit_module
 from drybpf.jit.setup import Setting
 from drybpf.native import builtin as builtins
 from drybpf.native import cache, target
@@ -47,6 +47,8 @@ def compiled_form(code: Code, shape: Shape, choices: Choices) -> Form:
         facts, _, image = stored.partition(b"\n")
         module = Module.from_facts(facts)
     else:
+        from drybpf.jit.module import emit_module  # noqa: PLC0415 (all of the compiler)
+
         module = emit_module(code, shape, choices)
         effort = 1 if module.straight else 2
         image = compile_ir(module.ir, codegen=effort, loops=not module.straight)
