@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -27,6 +27,16 @@ class PacketBatch:
 
     data: memoryview
     offsets: memoryview
+    _places: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def host_addresses(self) -> list[int]:
+        """Where data and offsets lie in the memory of this process; the views keep them there."""
+        if not self._places:
+            from drybpf.native.buffer import host_address  # noqa: PLC0415 (only to compiled code)
+
+            self._places.extend((host_address(self.data), host_address(self.offsets)))
+        return self._places
 
     def __post_init__(self) -> None:
         """Check the shape.  Raises `TypeError` or `ValueError`."""

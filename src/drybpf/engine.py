@@ -143,8 +143,9 @@ class Runner:
     ) -> None:
         """Run on each packet and put r0 into the verdicts."""
         compiled = engine == "jit" or (engine == "auto" and self._can_compile())
-        if compiled and self.jit.is_plain(helpers, host, packets.offsets.itemsize):
-            self.jit.batch(packets, verdicts, budget, fresh, helpers, host, record=record)
+        if compiled and self.jit.batch(
+            packets, verdicts, budget, fresh, helpers, host, record=record
+        ):
             return
         for index, packet in enumerate(packets):
             state = fresh(packet)

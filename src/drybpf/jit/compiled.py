@@ -312,7 +312,8 @@ class Jit:
         `fresh` makes the state of a run on a packet, for what compiled code leaves.  `outdated` is
         called when a guess has failed, so that binding again gives a better function.
         """
-        if not self.is_plain(helpers, host):
+        variant = self._plain(helpers, host)
+        if variant is None:
             return None
         given = min(budget, layout.SLICE)
 
@@ -328,7 +329,6 @@ class Jit:
                 if self._lookups != self.stats.lookups:
                     outdated()
 
-        variant = self.variant(unseen=True)
         env = variant.env
         env[layout.ENV_STORES] = host_table(self.space)
         env[layout.ENV_PROGRAMS] = self._tails().address
@@ -375,21 +375,28 @@ class Jit:
         host: Host,
         *,
         record: bool,
-    ) -> None:
+    ) -> bool:
         """Run a batch, the GIL released while compiled code runs; `record` keeps faults.
 
-        The caller has made sure, by `is_plain`, that compiled code can do it.
+        Nothing is done, and the result is false, where packets are not all that the program needs.
         """
+        variant = self._plain(helpers, host, packets.offsets.itemsize)
+        if variant is None:
+            return False
         exchange = self._exchanges.pop() if self._exchanges else BatchExchange(self.shape)
         exchange.begin(packets, verdicts, min(budget, layout.SLICE))
         try:
-            self._run_batch(exchange, packets, verdicts, fresh, helpers, host, record=record)
+            self._run_batch(
+                variant, exchange, packets, verdicts, fresh, helpers, host, record=record
+            )
         finally:
             exchange.end()
             self._exchanges.append(exchange)
+        return True
 
     def _run_batch(
         self,
+        variant: Variant,
         exchange: BatchExchange,
         packets: PacketBatch,
         verdicts: Verdicts,
@@ -400,7 +407,6 @@ class Jit:
         record: bool,
     ) -> None:
         width = packets.offsets.itemsize
-        variant = self._batch_variant(width)
         table = self._native_helpers(variant, helpers, host)
         words = exchange.words
         words[layout.HELPERS], words[layout.CPU] = table[0], host.cpu
@@ -411,7 +417,8 @@ class Jit:
         while index < count:
             alone = variant.ledger is None and not self._choices.numbered
             words[layout.RELEASE] = int(alone and self._choices.around.is_free_of_structure)
-            variant.env[layout.ENV_EPOCH] = self.space.epoch_address
+            if self._choices.spaced:
+                variant.env[layout.ENV_EPOCH] = self.space.epoch_address
             index = exchange.go(variant.run, packets, index)
             if exchange.left:
                 state = fresh(packets[index])
@@ -430,16 +437,17 @@ class Jit:
             if index < count:
                 variant = self._batch_variant(width)
 
-    def is_plain(self, helpers: HelperTable, host: Host, width: int = 0) -> bool:
-        """Whether a packet is all that compiled code needs: no helper in Python, no context.
+    def _plain(self, helpers: HelperTable, host: Host, width: int = 0) -> Variant | None:
+        """The form for packets alone, in batches with a `width` of offsets.
 
-        With a `width` of offsets, packets of batches.
+        None where a run needs more: a helper in Python, a context that is not the hook's default.
         """
         if not self.shape.plain or (self.shape.socket and host.socket is not None):
-            return False
+            return None
         self.use(helpers, host)
         variant = self._batch_variant(width) if width else self.variant(unseen=True)
-        return all(number in self._choices.natives for number in variant.module.helpers)
+        done = self._choices.natives
+        return variant if all(number in done for number in variant.module.helpers) else None
 
 
 def _countable(kernel: Mapping[int, str], start: int | None) -> Mapping[int, str]:

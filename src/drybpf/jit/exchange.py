@@ -255,12 +255,9 @@ class BatchExchange:
         """Take up a batch; `given` is the fuel for each packet."""
         self._batch, self.given = (packets, verdicts), given
         words = self.words
-        words[layout.DATA : layout.VERDICTS + 1] = [
-            host_address(packets.data),
-            len(packets.data),
-            host_address(packets.offsets),
-            verdicts.buffer_info()[0],
-        ]
+        data, offsets = packets.host_addresses
+        words[layout.DATA], words[layout.DATA_LENGTH] = data, len(packets.data)
+        words[layout.OFFSETS], words[layout.VERDICTS] = offsets, verdicts.buffer_info()[0]
         words[layout.BUDGET] = given
 
     def end(self) -> None:
