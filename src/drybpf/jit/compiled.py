@@ -383,7 +383,10 @@ class Jit:
         variant = self._plain(helpers, host, packets.offsets.itemsize)
         if variant is None:
             return False
-        exchange = self._exchanges.pop() if self._exchanges else BatchExchange(self.shape)
+        try:
+            exchange = self._exchanges.pop()
+        except IndexError:  # others are at it, or nobody was yet
+            exchange = BatchExchange(self.shape)
         exchange.begin(packets, verdicts, min(budget, layout.SLICE))
         try:
             self._run_batch(
