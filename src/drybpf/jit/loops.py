@@ -140,7 +140,7 @@ class Plan:
     facts: frozenset[Fact]
     cost: int | None  # fuel of an iteration, where the guard is for fuel too
     points: frozenset[Block]  # the fuel points that it is for
-    rests: Mapping[Symbol, frozenset[Fact]]  # the facts that each movement rests on
+    rests: Mapping[Symbol, frozenset[Fact]]  # what each movement rests on, where that is known
     tested: frozenset[Fact]  # those that the tests rest on
     regular: bool = True  # whether no access's place hangs on data that iterations hand on
 
@@ -407,22 +407,26 @@ def _count(plan: Plan, state: State) -> _Count | None:
 def _count_of(test: Test, plan: Plan, state: State) -> _Count | None:
     if test.most is not None:
         return _Count(test.most)
-    left, right = substitute(test.left, state), substitute(test.right, state)
+    # What the sides rest on themselves is among what the plan's tests rest on.
+    left, right = (_number(substitute(side.bare(), state)) for side in (test.left, test.right))
     step = _known_movement(test.step, state)
-    if right is None or right.number is None:
+    if right is None:
         return None
-    if left is not None and left.number is not None and step:
-        count, fine = passes(
-            Numbers(), test.relation, step, left.number, right.number, is_signed=test.signed
-        )
+    if left is not None and step:
+        count, fine = passes(Numbers(), test.relation, step, left, right, is_signed=test.signed)
         if fine and isinstance(count, int):
             return _Count(count, exact=test.exact and len(plan.tests) == 1)
     # From any first value, below or not, it is no more often than from 0.
-    if test.relation in ("lt", "le") and not test.signed and right.number < MOST_BOUND:
+    if test.relation in ("lt", "le") and not test.signed and right < MOST_BOUND:
         facts = _positive_step(test, plan.loop.header, state)
         if facts is not None:
-            return _Count(right.number + 1, facts=facts)
+            return _Count(right + 1, facts=facts)
     return None
+
+
+def _number(value: Known) -> int | None:
+    """The number that a value is, on no condition."""
+    return None if value is None or value.assumed else value.number
 
 
 def _positive_step(test: Test, block: Block, state: State) -> frozenset[Fact] | None:
@@ -437,8 +441,7 @@ def _positive_step(test: Test, block: Block, state: State) -> frozenset[Fact] | 
 def _known_movement(move: Movement, state: State) -> int | None:
     if move.register is None:
         return move.by
-    value = state.get(move.register)
-    number = value.number if value else None
+    number = _number(state.get(move.register))
     return None if number is None or number > MOST_STEP else move.by * number
 
 
@@ -476,9 +479,10 @@ def _resting(plan: Plan, bare: _Progress) -> _Progress:
     """With each value on the facts that it rests on; without those that rest on the unknown."""
     anywhere, last = dict[Symbol, Value](), dict[Symbol, Value]()
     for which, value in bare.anywhere.items():
-        facts = _substituted(plan.rests.get(which, frozenset()), bare.anywhere)
+        rests = plan.rests.get(which)
+        facts = None if rests is None else _substituted(rests, bare.anywhere)
         if facts is not None:
-            if plan.moves[which] != STILL:
+            if rests or plan.moves[which] != STILL:  # in as many iterations as the count says
                 facts |= bare.facts
             anywhere[which], last[which] = value, bare.last[which]
             if facts:
@@ -578,7 +582,7 @@ class _Choice:
                 cost = None
             else:
                 facts.update(*(one or () for one in inner))
-        rests = {which: self.rests(symbol(which)) or frozenset() for which in self.moves}
+        rests = {which: self.rests(symbol(which)) for which in self.moves}
         return Plan(
             self._loop,
             self.moves,
@@ -587,7 +591,7 @@ class _Choice:
             frozenset(facts),
             cost,
             points if cost is not None else frozenset(),
-            rests,
+            {which: found for which, found in rests.items() if found is not None},
             frozenset(self._facts_of_all(tests)),
             all(self._is_regular(touch, inside) for touch in walk.touches),
         )
