@@ -14,6 +14,18 @@ from engines import code_of, run_everywhere
 
 LONG = (1 << 40).to_bytes(8, "little")
 
+BOUND_BELOW_ZERO = """
+    mov64 r6, r1
+    mov64 r2, 0
+    l: ldxb r3, [r6]
+    add64 r3, -100
+    mov64 r4, r6
+    add64 r4, r2
+    ldxb r5, [r4]
+    add64 r2, 1
+    jlt r2, r3, l
+    exit"""
+
 RESTS_ON_THE_UNKNOWN = """
     mov64 r6, r1
     mov64 r9, 0
@@ -73,6 +85,7 @@ COUNT_ON_CONDITION = """
     exit"""
 
 CASES = {
+    "a bound below zero, which is a large one": (BOUND_BELOW_ZERO, b"\x32" + bytes(199)),
     "a step that rests on what is unknown": (RESTS_ON_THE_UNKNOWN, bytes(8) + LONG + bytes(84)),
     "a bound that is a number on condition": (NUMBER_ON_CONDITION, bytes(8) + LONG + bytes(84)),
     "a count that is a number on condition": (

@@ -72,7 +72,7 @@ from drybpf.jit.affine import (
 )
 from drybpf.jit.graph import Block, Graph, Loop
 from drybpf.jit.provenance import SLOTS
-from drybpf.jit.trips import Numbers, passes
+from drybpf.jit.trips import MOST_COMPARED, Numbers, passes
 from drybpf.memory import FRAME_SIZE, STACK
 
 MOST_STEP = 1 << 20  # of an induction by a constant
@@ -644,12 +644,16 @@ class _Choice:
             return None
         if relation == "ne" and not test.right.exact:
             return None
-        bound = test.right
+        exact, bound = test.right.exact, test.right
         if ups:  # the largest that it can be lets the most iterations pass, else the smallest
+            if not exact and not test.signed:  # no number below 0: as an unsigned one it is larger
+                positive = cut(bound, MOST_COMPARED.bit_length() - 1, test.block)
+                if positive is None:
+                    return None
+                bound = positive
             bound = replace(bound, constant=bound.constant + bound.spread & M64)
         if self.rests(test.left) is None or self.rests(bound) is None:
             return None
-        exact = test.right.exact
         return replace(test, right=replace(bound, spread=0), step=step, exact=exact)
 
     def _halving(self, test: Test) -> Test | None:
