@@ -45,6 +45,7 @@ def words_of_run(setting: Setting) -> str:
         lines.append(f"%behind = add i64 %plen, {first}")
         lines += [*store(layout.LOW, first), *store(layout.BEGIN, first)]
         lines += store(layout.HIGH, "%behind")
+        lines += store(layout.PACKET, "%pkt", "ptr")
         least = first - setting.shape.headroom + setting.shape.buffer_size
         lines.append(f"%longer = icmp ugt i64 %behind, {least}")
         lines.append(f"%limit = select i1 %longer, i64 %behind, i64 {least}")
