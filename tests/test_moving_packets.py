@@ -6,7 +6,43 @@ import pytest
 
 from drybpf.hooks import Xdp
 from drybpf.program import Program
-from space_programs import ENGINES
+from space_programs import ENGINES, Twins
+
+LONG = """
+    mov64 r9, r1
+    mov64 r2, {length}
+    mov64 r3, 0
+    call 38                   ; skb_change_tail
+    call local touch
+    ldxw r6, [r9+76]
+    ldxw r7, [r9+80]
+    mov64 r3, r6
+    add64 r3, 100
+    jgt r3, r7, bad
+    stb [r6+3], 7
+    stb [r6+99], 8
+    or64 r6, 0                ; nobody guesses where it points
+    ldxb r8, [r6+3]
+    add64 r0, r8
+    exit
+bad:
+    mov64 r0, 77
+    exit
+touch:
+    mov64 r0, 1
+    exit
+"""
+
+
+@pytest.mark.parametrize("length", [100, 1500, 4000, 16000])
+def test_a_helper_gives_the_packet_a_larger_buffer(length: int) -> None:
+    """What was read and written in the smaller one was memory of somebody else."""
+    twins = Twins(LONG.format(length=length), "sched_cls")
+    result = twins.run(bytes(range(100)))
+    expected = bytearray(range(100)) + bytes(length - 100)
+    expected[3], expected[99] = 7, 8
+    assert (result.value, bytes(result.packet)) == (8, bytes(expected))
+
 
 LOOKED_UP = """
     mov64 r7, r1

@@ -136,10 +136,11 @@ def _in_moving_packet(f: FunctionText, pc: int, address: Value, size: int) -> Va
 
 
 def in_moving_buffer(f: FunctionText, address: Value) -> Value:
-    """The host address of a guest address in a packet's buffer, whose start is `%pkt`."""
+    """The host address of a guest address in the packet's buffer as it is now."""
     origin = f.options.packet_address - f.options.headroom
     offset = f.plus(address, -origin)
-    return f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
+    buffer = f.value("load ptr, ptr %buffer")
+    return f.value(f"getelementptr i8, ptr {buffer}, i64 {offset}")
 
 
 def legacy_bounds(f: FunctionText, offset: Value, size: int) -> tuple[Value, Value]:

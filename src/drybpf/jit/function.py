@@ -259,13 +259,19 @@ class FunctionText(Text):
         if self.options.moving:
             for name in PLACES:
                 self.line(f"%{name} = alloca i64")
+            self.line("%buffer = alloca ptr")
             self.read_places()
 
     def read_places(self) -> None:
-        """Take the packet's ends anew, which a helper or a callee may have moved."""
+        """Take the packet's ends and buffer anew, which a helper or a callee may have moved."""
         for name, word in PLACES.items():
             place = self.value(f"getelementptr i64, ptr %st, i64 {word}")
             self.line(f"store i64 {self.value(f'load i64, ptr {place}, !range !2')}, ptr %{name}")
+        buffer = "%pkt"
+        if not self.options.sealed:  # a helper in Python may give the packet a larger buffer
+            place = self.value(f"getelementptr i64, ptr %st, i64 {layout.PACKET}")
+            buffer = self.value(f"load ptr, ptr {place}")
+        self.line(f"store ptr {buffer}, ptr %buffer")
 
     @property
     def number(self) -> Value:
