@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from drybpf.maps import MapType
 from map_programs import Case
+from space_programs import Twins
 
 
 @pytest.mark.parametrize("first", range(0, 120, 10))
@@ -16,3 +18,34 @@ def test_random_programs(first: int) -> None:
 @pytest.mark.parametrize("seed", range(1000, 1030))
 def test_calls_and_batches(seed: int) -> None:
     Case(seed).check_ways_in()
+
+
+def test_a_key_whose_address_nobody_guesses() -> None:
+    """It is stored at a place in the frame that is not known, and seems to be null."""
+    text = """
+        ldxw r6, [r1+0]
+        ldxw r7, [r1+4]
+        mov64 r3, r6
+        add64 r3, 8
+        jgt r3, r7, none
+        ldxb r8, [r6+0]
+        stw [r10-8], 3
+        mov64 r2, r10
+        add64 r2, -8
+        mov64 r4, r10
+        sub64 r4, r8
+        stxdw [r4+0], r2
+        ldxdw r2, [r10-16]
+        lddw r1, {array}
+        call 1                    ; map_lookup_elem
+        jeq r0, 0, none
+        ldxdw r0, [r0+0]
+        exit
+    none:
+        mov64 r0, 99
+        exit"""
+    twins = Twins(text, array=(MapType.ARRAY, 4, 8, 5))
+    for made in twins.maps:
+        for key in range(5):
+            made["array"][key] = 100 + key
+    assert twins.run(b"\x10" + bytes(63)).value == 103

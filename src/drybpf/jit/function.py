@@ -49,7 +49,7 @@ class Lowering:
     """How a helper of the kernel's is compiled.
 
     `applies` says whether compiled code can do the call at a slot, `emit` gives its r0; `pointers`
-    are the registers that it takes addresses in.
+    are the registers that it takes addresses in, but for those that `applies` has looked at.
     """
 
     pointers: tuple[int, ...]
@@ -165,7 +165,7 @@ class FunctionText(Text):
         lowering = self.lowering(pc, instruction)
         if lowering is not None:
             guesses = [self.guesses[pc][register] for register in lowering.pointers]
-            known = all(isinstance(guess, Pointer) or guess == 0 for guess in guesses)
+            known = all(isinstance(guess, Pointer) for guess in guesses)  # others are looked up
             return not known or pc in self.options.lookups
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives

@@ -221,7 +221,7 @@ LOWERINGS: dict[str, Lowering] = {
     "map_update_elem": Lowering((2, 3), _map_update, _has_map(1, "values")),
     "map_delete_elem": Lowering((2,), _map_delete, _has_map(1, "values")),
     "get_smp_processor_id": Lowering((), _smp_processor_id),
-    "csum_diff": Lowering((1, 3), sums.csum_diff, sums.applies),
+    "csum_diff": Lowering((), sums.csum_diff, sums.applies),
     "xdp_adjust_head": Lowering((), adjust.adjust_head, adjust.is_sealed),
     "xdp_adjust_tail": Lowering((), adjust.adjust_tail, adjust.is_sealed),
     "xdp_adjust_meta": Lowering((), adjust.adjust_meta, adjust.is_sealed),
