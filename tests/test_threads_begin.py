@@ -1,0 +1,56 @@
+"""Threads that begin to run in one space at the same time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from threading import Barrier, Thread
+
+import pytest
+
+from drybpf.jit.surroundings import host_table
+from drybpf.jit.tails import shared_helpers, tails_of
+from drybpf.maps import Map, MapDefinition, MapType
+from drybpf.space import Space
+
+THREADS, ROUNDS = 4, 60
+
+
+@pytest.fixture
+def _hurry() -> Iterator[None]:
+    """Threads that take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def _at_once(ask: Callable[[], object]) -> set[object]:
+    answers: list[object] = []
+    barrier = Barrier(THREADS)
+
+    def wait_and_ask() -> None:
+        barrier.wait()
+        answers.append(ask())
+
+    threads = [Thread(target=wait_and_ask) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == THREADS
+    return set(answers)
+
+
+@pytest.mark.usefixtures("_hurry")
+def test_all_get_the_same_tables() -> None:
+    """A second one would be freed while a run reads it."""
+    for _ in range(ROUNDS):
+        space = Space()
+        for number in range(4):
+            definition = MapDefinition(f"map{number}", MapType.ARRAY, 4, 8, 4)
+            space.add_map(Map.create(definition))
+        assert len(_at_once(lambda: host_table(space))) == 1  # noqa: B023 (used in this round)
+        tails = _at_once(lambda: tails_of(space, counting=False, covering=False).address)  # noqa: B023 (as above)
+        assert len(tails) == 1
+        assert len(_at_once(lambda: shared_helpers(space).address)) == 1  # noqa: B023 (as above)
