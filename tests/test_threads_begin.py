@@ -8,9 +8,12 @@ from threading import Barrier, Thread
 
 import pytest
 
+from drybpf.jit import layout
 from drybpf.jit.surroundings import host_table
 from drybpf.jit.tails import shared_helpers, tails_of
+from drybpf.jit.variant import Variant
 from drybpf.maps import Map, MapDefinition, MapType
+from drybpf.program import Program
 from drybpf.space import Space
 
 THREADS, ROUNDS = 4, 60
@@ -54,3 +57,21 @@ def test_all_get_the_same_tables() -> None:
         tails = _at_once(lambda: tails_of(space, counting=False, covering=False).address)  # noqa: B023 (as above)
         assert len(tails) == 1
         assert len(_at_once(lambda: shared_helpers(space).address)) == 1  # noqa: B023 (as above)
+
+
+@pytest.mark.usefixtures("_hurry")
+def test_all_bind_the_same_program() -> None:
+    """What takes calls by name lives as long as compiled code points at it."""
+    for _ in range(ROUNDS):
+        program = Program.from_asm("mov r0, 1\nexit", engine="jit")
+        variant = program.compiler.variant()
+        assert _at_once(lambda: program.function(b"")) == {1}  # noqa: B023 (used in this round)
+        pointed = variant.env[layout.ENV_OTHER], variant.env[layout.ENV_FALLBACK]
+        assert pointed == tuple(map(id, _kept(variant)))
+        assert program(packet=b"") == 1
+
+
+def _kept(variant: Variant) -> tuple[object, object]:
+    bound = variant._bound
+    assert isinstance(bound, tuple)
+    return variant._other, bound[0]

@@ -62,7 +62,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self._engine = check_engine(engine)
         self._verified = False
         self._bound = False  # whether it is known how compiled code can be called
-        self._direct: tuple[Callable[[Buffer], int], object] | None = None
+        self._direct: Callable[[Buffer], int] | None = None
         self._runner = Runner(code, self.hook.shape, self.space)
         self._kernel: KernelRunner | None = None
 
@@ -119,9 +119,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         self.host.watch(self)
         meter.watch(self)
         if found is not None:
-            otherwise = self._call_otherwise
-            vectorcall.point(self, found[1].direct(otherwise))
-            self._direct = found[0], otherwise
+            vectorcall.point(self, found[1].direct(self._call_otherwise))
+            self._direct = found[0]
 
     def _call_otherwise(self, *packet: Buffer, **named: Buffer) -> int:
         """A call without a packet, or with one by name."""
@@ -149,7 +148,7 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """
         if not self._bound and self.engine not in ("interpreter", "kernel"):
             self._bind()
-        return self if self._direct is None else self._direct[0]
+        return self if self._direct is None else self._direct
 
     @property
     def budget(self) -> int | None:

@@ -86,6 +86,7 @@ class Variant:
             imports["counters"] = self.ledger.address
         self.library = link([form.image, form.front], exports, imports)
         self._bound: object = None
+        self._other: object = None
         self.run = self.function(exports[0])
 
     def helper_numbers(self, space: Space) -> Sequence[int | None]:
@@ -128,9 +129,10 @@ class Variant:
     def direct(self, other: Callable[..., object]) -> int:
         """The address of the same function for PEP 590; `other` takes calls of any other form.
 
-        Whoever uses it keeps the bound function alive, and `other`.
+        Whoever uses it keeps the bound function alive.
         """
         self.env[layout.ENV_OTHER] = id(other)
+        self._other = other  # the last of several threads, as in the word
         return self.library.address("vectorcall")
 
 
