@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from drybpf.helpers.native import NativeHelper
 from drybpf.hooks import Xdp
+from drybpf.native.restricted import restricted
 from drybpf.program import Program
 from space_programs import ENGINES, Twins
 
@@ -61,3 +63,20 @@ def test_a_moving_packet_of_a_batch_is_looked_up(engine: str) -> None:
     packets = [bytes(range(first, first + 40)) for first in range(5)]
     assert list(program.run_batch(packets)) == [4, 5, 6, 7, 8]
     assert [program(packet) for packet in packets] == [4, 5, 6, 7, 8]
+
+
+@restricted
+def _stay(_words: int) -> int:
+    """A helper that moves nothing."""
+    return 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_batch_forgets_where_packets_moved_in_the_last_one(engine: str) -> None:
+    text = LOOKED_UP.replace("r6+0]\n    exit", "r6+30]\n    exit")
+    program = Program.from_asm(text, hook=Xdp(), engine=engine)
+    assert list(program.run_batch([bytes(range(60))])) == [34]
+    program.helpers.register(44, NativeHelper(_stay, bytearray(8)))
+    verdicts = program.run_batch([bytes(range(40)), bytes(20)], on_fault="record")
+    assert list(verdicts) == [30, 0]
+    assert list(verdicts.faults) == [1]

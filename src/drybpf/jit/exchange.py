@@ -259,6 +259,8 @@ class BatchExchange:
         words[layout.DATA], words[layout.DATA_LENGTH] = data, len(packets.data)
         words[layout.OFFSETS], words[layout.VERDICTS] = offsets, verdicts.buffer_info()[0]
         words[layout.BUDGET] = given
+        # An earlier batch may have run code that moves packets, or ends in other programs.
+        words[layout.HIGH : layout.CODE + 1] = [0, 0]
 
     def end(self) -> None:
         """Let go of the batch."""
