@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from drybpf.helpers import Helpers
+from drybpf.helpers.native import NativeHelper
 from drybpf.hooks import Xdp
+from drybpf.host import Host
 from drybpf.maps import Map, MapDefinition, MapType
+from drybpf.native.restricted import load64, restricted
 from drybpf.program import Program
 from drybpf.space import Space
 
@@ -47,3 +53,70 @@ def test_a_target_compiled_in_the_middle(batch: bool) -> None:
         seen.append((verdicts, counts.snapshot()))
     assert seen[0] == seen[1]
     assert seen[0][0] == [0, 1000, 2000, 3000, 4000]
+
+
+CALL_THEN_ASK = "lddw r2, {handle}\nmov r3, {index}\ncall 12\ncall 5\nexit"
+
+
+def _space() -> tuple[Space, Any]:
+    space = Space()
+    programs = Map.create(MapDefinition("programs", MapType.PROG_ARRAY, 4, 4, 4))
+    space.add_map(programs)
+    return space, programs
+
+
+def test_a_helper_is_replaced_that_only_the_target_calls() -> None:
+    """Code with the old one inlined took the new one's context for its storage, and wrote to it."""
+    seen = []
+    for engine in ("interpreter", "jit"):
+        space, programs = _space()
+        text = CALL_THEN_ASK.format(handle=programs.handle, index=0).replace("call 5", "mov r0, 9")
+        helpers = Helpers()
+        first = Program.from_asm(text, space=space, hook=Xdp(), helpers=helpers, engine=engine)
+        programs[0] = Program.from_asm("call 5\nexit", space=space, hook=Xdp(), engine=engine)
+        answers: list[object] = []
+        for _ in range(2):
+            answers += [first(PACKETS[0]), first(PACKETS[0]), first.run(PACKETS[0]).value]
+            answers.append(list(first.run_batch(PACKETS)))
+            helpers.register(5, lambda *_: 777)
+        seen.append(answers)
+    assert seen[0] == seen[1]
+    assert seen[0][4:] == [777, 777, 777, [777] * 5]
+
+
+@restricted
+def _far(words: int) -> int:
+    """Looks at the end of its own storage, which is large."""
+    return load64(words + 4000)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_each_run_has_the_helpers_and_the_host_of_its_program(batch: bool) -> None:
+    """Programs of one space with clocks of their own, and with another helper in their place."""
+    seen = []
+    for engine in ("interpreter", "jit"):
+        space, programs = _space()
+        storage = bytearray(4096)
+        storage[4000] = 42
+        tables: list[dict[int, NativeHelper]] = [{}, {}, {5: NativeHelper(_far, storage)}]
+        callers = [
+            Program.from_asm(
+                CALL_THEN_ASK.format(handle=programs.handle, index=index),
+                space=space,
+                hook=Xdp(),
+                host=Host(),
+                helpers=table,
+                engine=engine,
+            )
+            for index, table in enumerate(tables)
+        ]
+        programs[0] = Program.from_asm(
+            "mov r9, 1\ncall 5\nexit", space=space, hook=Xdp(), engine=engine
+        )
+        answers = []
+        for _ in range(3):
+            for caller in callers:
+                answers += list(caller.run_batch(PACKETS)) if batch else [caller(PACKETS[0])]
+        seen.append(answers)
+    assert seen[0] == seen[1]
+    assert {42, 1000} < set(seen[0])

@@ -28,7 +28,7 @@ from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
 from drybpf.jit.ledger import Ledger
 from drybpf.jit.plan import TAIL_CALL
 from drybpf.jit.surroundings import Surroundings, host_table, surroundings
-from drybpf.jit.tails import Tails, shared_helpers, tails_of
+from drybpf.jit.tails import Targets
 from drybpf.jit.variant import Form, Variant, compiled_form
 from drybpf.space import Space
 from drybpf.state import HelperTable, State
@@ -84,7 +84,7 @@ class Jit:
         self._numbers = sorted(numbers)
         self._lowered: Mapping[int, str] = {}  # all that can be, where only r0 counts
         self._found: tuple[object, ...] = ()  # the helpers that it is compiled for
-        self._natives: dict[int, NativeHelper] = {}
+        self._targets = Targets()
         self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
 
     @property
@@ -109,8 +109,7 @@ class Jit:
 
         lowered = {n: h.native for n, h in known.items() if h.native in LOWERINGS}
         kernel = {n: name for n, name in lowered.items() if not LOWERINGS[name].unseen}
-        self._natives = {n: h for n, h in found.items() if isinstance(h, NativeHelper)}
-        natives = {n: h.function for n, h in self._natives.items()}
+        natives = {n: h.function for n, h in found.items() if isinstance(h, NativeHelper)}
         numbered = "tail_call" in kernel.values()
         moves = any(
             getattr(helper, "moves_packet", True)
@@ -166,11 +165,8 @@ class Jit:
             variant = self._linked(choices)
             if variant.numbered:
                 variant.env[layout.ENV_CODE] = self.space.number(self.code)
-            if tail:
-                self._share_helpers()
+            if tail:  # it may be entered from older code
                 host_table(self.space)
-                tails = tails_of(self.space, counting=counting, covering=covering)
-                tails.point(self.space.number(self.code), variant)
             self._variants[counting, covering, start, tail, unseen] = variant
         _count_for_meters(variant)
         return variant
@@ -331,39 +327,37 @@ class Jit:
 
         env = variant.env
         env[layout.ENV_STORES] = host_table(self.space)
-        env[layout.ENV_PROGRAMS] = self._tails().address
         env[layout.ENV_EPOCH] = self.space.epoch_address
         env[layout.ENV_CPU] = host.cpu
-        table = self._native_helpers(variant, helpers, host)
-        return variant.bind(name, given, fallback, table), variant
+        tables = self._tables(variant, helpers, host)
+        return variant.bind(name, given, fallback, tables), variant
 
-    def _tails(self) -> Tails:
-        return tails_of(self.space, counting=False, covering=meter.is_active())
+    def targets(self, helpers: HelperTable, host: Host) -> Targets:
+        """What the tail calls of runs with these helpers find, in which others go on."""
+        numbers = sorted(self.space.helpers)
+        found = {number: for_compiled(helpers, number, host) for number in numbers}
+        targets = self._targets
+        if not targets.agree(found):
+            targets = self._targets = Targets()
+            targets.agree(found)
+        return targets
 
-    def _share_helpers(self) -> None:
-        """Let programs that call each other find the helpers of this one."""
-        for number, helper in self._natives.items():
-            if number <= layout.LAST_SHARED_HELPER:
-                shared_helpers(self.space).provide(number, helper)
-
-    def _native_helpers(
+    def _tables(
         self, variant: Variant, helpers: HelperTable, host: Host
-    ) -> tuple[int, object]:
-        """The table of helpers where Python cannot be asked, and what must live as long.
+    ) -> tuple[int, int, object]:
+        """Helpers and compiled programs where Python cannot be asked, and what must live as long.
 
         A call of a helper in Python leaves.
         """
         if variant.numbered:
-            for number in self.space.helpers:
-                helper = for_compiled(helpers, number, host)
-                if isinstance(helper, NativeHelper):
-                    shared_helpers(self.space).provide(number, helper)
-            return shared_helpers(self.space).address, None
+            targets = self.targets(helpers, host)
+            tails = targets.tails(counting=False, covering=variant.ledger is not None)
+            return targets.helpers.address, tails.address, targets
         if not variant.module.helpers:
-            return 0, None
+            return 0, 0, None
         found = (for_compiled(helpers, number, host) for number in variant.module.helpers)
         table = helper_table([h if isinstance(h, NativeHelper) else None for h in found], [])
-        return ctypes.addressof(table[0]), table
+        return ctypes.addressof(table[0]), 0, table
 
     def batch(
         self,
@@ -410,12 +404,12 @@ class Jit:
         record: bool,
     ) -> None:
         width = packets.offsets.itemsize
-        table = self._native_helpers(variant, helpers, host)
+        tables = self._tables(variant, helpers, host)
         words = exchange.words
-        words[layout.HELPERS], words[layout.CPU] = table[0], host.cpu
+        words[layout.HELPERS], words[layout.PROGRAMS], _ = tables
+        words[layout.CPU] = host.cpu
         if self._choices.spaced or self._choices.numbered:
             words[layout.STORES] = host_table(self.space)
-            words[layout.PROGRAMS] = self._tails().address
         index, count = 0, len(packets)
         while index < count:
             alone = variant.ledger is None and not self._choices.numbered

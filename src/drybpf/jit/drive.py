@@ -15,7 +15,6 @@ from drybpf.errors import ExecutionError
 from drybpf.isa.semantics import M32, M64
 from drybpf.jit import layout
 from drybpf.jit.exchange import Exchange
-from drybpf.jit.tails import tails_of
 from drybpf.memory import CONTEXT, frame_top
 from drybpf.state import FINISHED, Frame, State, helper_error
 
@@ -50,14 +49,19 @@ def _drive(
     engine: Jit, state: State, start: int | None, *, counting: bool, tail: bool = False
 ) -> int:
     """Run slice after slice, and program after program, in compiled code as long as it can."""
+    owner = engine  # whose run it is
     place: _Place | None = _Place(engine, start, tail)
     while place is not None:
         engine = place.engine
         variant = engine.variant(counting=counting, start=place.start, tail=place.tail)
         exchange = Exchange(state, variant.helper_numbers(engine.space), moving=variant.moving)
-        covering = variant.ledger is not None
-        tails = tails_of(engine.space, counting=counting, covering=covering)
-        exchange.words[layout.PROGRAMS] = tails.address
+        if variant.numbered:
+            covering = variant.ledger is not None
+            targets = owner.targets(state.helpers, state.host)
+            tails = targets.tails(counting=counting, covering=covering)
+            exchange.words[layout.PROGRAMS] = tails.address
+            if place.tail:
+                tails.point(engine.space.number(engine.code), variant)
         if _go(engine, variant, state, exchange):
             if not state.frames:
                 state.pc = FINISHED

@@ -1,15 +1,18 @@
-"""Where compiled tail calls lead: the compiled programs of a space, by their numbers."""
+"""Where compiled tail calls lead: compiled programs of a space, by their numbers."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from mmap import mmap
 from typing import TYPE_CHECKING
 
+from drybpf.helpers.kernel import KernelHelper
 from drybpf.helpers.native import NativeHelper
 from drybpf.jit import layout
 from drybpf.native.buffer import host_address
-from drybpf.space import MAX_PROGRAMS, Space
+from drybpf.space import MAX_PROGRAMS
+from drybpf.state import Helper
 
 if TYPE_CHECKING:
     from drybpf.jit.variant import Variant
@@ -30,8 +33,10 @@ class Tails:
 
     def point(self, number: int, variant: Variant) -> None:
         """Lead tail calls of a program into compiled code."""
-        self._kept.append(variant)
-        self._words[number] = variant.library.address("enter")
+        address = variant.library.address("enter")
+        if self._words[number] != address:
+            self._kept.append(variant)
+            self._words[number] = address
 
 
 class SharedHelpers:
@@ -53,15 +58,37 @@ class SharedHelpers:
             self._kept.append(helper)
 
 
-def shared_helpers(space: Space) -> SharedHelpers:
-    """The table of a space."""
-    known: SharedHelpers | None = space.compiled.get("helpers")
-    shared: SharedHelpers = known or space.compiled.setdefault("helpers", SharedHelpers())
-    return shared
+class Targets:
+    """What the tail calls of one program's runs lead to, as these runs have their helpers.
+
+    Code has helpers in restricted Python inlined, and finds their storage by number: programs that
+    were compiled for other helpers, or for another host, are none of these targets.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no program."""
+        self.helpers = SharedHelpers()
+        self._known: dict[int, object] = {}
+        self._tails: dict[tuple[bool, bool], Tails] = {}
+
+    def agree(self, helpers: Mapping[int, Helper | None]) -> bool:
+        """Take in helpers, as `for_compiled` gives them; False where one is not what it was."""
+        facts = {number: _compiled_as(helper) for number, helper in helpers.items()}
+        if any(self._known.setdefault(number, fact) != fact for number, fact in facts.items()):
+            return False
+        for number, helper in helpers.items():
+            if isinstance(helper, NativeHelper):
+                self.helpers.provide(number, helper)
+        return True
+
+    def tails(self, *, counting: bool, covering: bool) -> Tails:
+        """The programs, for code that counts instructions, or edges, or neither."""
+        key = counting, covering
+        return self._tails.get(key) or self._tails.setdefault(key, Tails())
 
 
-def tails_of(space: Space, *, counting: bool, covering: bool) -> Tails:
-    """The table of a space, for code that counts instructions, or edges, or neither."""
-    known: Tails | None = space.compiled.get((counting, covering))
-    tails: Tails = known or space.compiled.setdefault((counting, covering), Tails())
-    return tails
+def _compiled_as(helper: Helper | None) -> object:
+    """What compiled code has of a helper; whatever is called in Python is the same to it."""
+    if isinstance(helper, NativeHelper):
+        return helper.function, helper.address
+    return helper.native if isinstance(helper, KernelHelper) else None

@@ -114,15 +114,16 @@ class Variant:
         name: str,
         fuel: int,
         fallback: Callable[[object, int], int],
-        helpers: tuple[int, object],
+        tables: tuple[int, int, object],
     ) -> Callable[..., int]:
         """A built-in function from packet to r0; `fallback` finishes what it leaves.
 
-        All functions of a variant share what was bound last.
+        `tables` are the addresses of those of helpers and of programs, and what keeps them.  All
+        functions of a variant share what was bound last.
         """
         self.env[layout.ENV_FUEL], self.env[layout.ENV_FALLBACK] = fuel, id(fallback)
-        self.env[layout.ENV_HELPERS] = helpers[0]
-        self._bound = fallback, helpers  # what the words point at
+        self.env[layout.ENV_HELPERS], self.env[layout.ENV_PROGRAMS], _ = tables
+        self._bound = fallback, tables  # what the words point at
         doc = f"{name}(packet, /)\n--\n\nRun the program on a packet; the result is r0."
         return builtin(self.library.address("call"), name=name, flags=METH_O, keep=self, doc=doc)
 
