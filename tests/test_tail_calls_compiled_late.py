@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from drybpf.errors import CompileError
 from drybpf.helpers import Helpers
 from drybpf.helpers.native import NativeHelper
 from drybpf.hooks import Xdp
-from drybpf.host import Host
+from drybpf.host import Clock, Host
 from drybpf.maps import Map, MapDefinition, MapType
 from drybpf.native.restricted import load64, restricted
 from drybpf.program import Program
@@ -120,3 +121,16 @@ def test_each_run_has_the_helpers_and_the_host_of_its_program(batch: bool) -> No
         seen.append(answers)
     assert seen[0] == seen[1]
     assert {42, 1000} < set(seen[0])
+
+
+def test_a_tail_call_is_timed() -> None:
+    """Each of the runs may make as many as any run, once what they lead to is compiled."""
+    space, programs = _space()
+    text = CALL_THEN_ASK.format(handle=programs.handle, index=0)
+    host = Host(clock=(clock := Clock()))
+    first = Program.from_asm(text, space=space, hook=Xdp(), host=host, engine="jit")
+    programs[0] = Program.from_asm("mov r0, 5\nexit", space=space, hook=Xdp(), engine="jit")
+    with pytest.raises(CompileError, match="leaves"):
+        first.compiler.repeat(first.state(PACKETS[0]), 1)
+    assert first.compiler.repeat(first.state(PACKETS[0]), 100) > 0
+    assert clock.now == 0  # which the program would ask, if it were not left

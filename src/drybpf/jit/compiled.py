@@ -285,6 +285,11 @@ class Jit:
         exchange = Exchange(state, variant.helper_numbers(self.space), moving=variant.moving)
         exchange.put(min(state.fuel, layout.SLICE))
         exchange.words[layout.END] = times
+        if variant.numbered:
+            tails = self.targets(state.helpers, state.host).tails(
+                counting=False, covering=variant.ledger is not None
+            )
+            exchange.words[layout.PROGRAMS] = tails.address
         repeat = variant.function("repeat")
         begin = perf_counter_ns()
         done = repeat(exchange.address)

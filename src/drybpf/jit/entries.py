@@ -82,9 +82,11 @@ entry:
   %fuel = load i64, ptr %p5
   %p6 = getelementptr i64, ptr %st, i64 {END}
   %end = load i64, ptr %p6
+  %p7 = getelementptr i64, ptr %st, i64 {TAIL_CALLS}
   br label %loop
 loop:
   %i = phi i64 [0, %entry], [%i1, %again]
+  store i64 0, ptr %p7
   %pair = call {i64, i64} @enter({PASSED}, i64 0, i64 %fuel)
   %rest = extractvalue {i64, i64} %pair, 1
   %i1 = add i64 %i, 1
