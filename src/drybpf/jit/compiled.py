@@ -323,7 +323,7 @@ class Jit:
             if not address:
                 return self.run(state)
             try:
-                left = adopt(state, address, given)
+                left = adopt(state, address, given, spaced=self._choices.spaced)
                 drive.tell_ledgers(self, variant, state)
                 return drive.finish(self, state, left)
             finally:
@@ -424,7 +424,7 @@ class Jit:
             index = exchange.go(variant.run, packets, index)
             if exchange.left:
                 state = fresh(packets[index])
-                left = adopt(state, exchange.address, exchange.given)
+                left = adopt(state, exchange.address, exchange.given, spaced=self._choices.spaced)
                 drive.tell_ledgers(self, variant, state)
                 try:
                     verdicts[index] = drive.finish(self, state, left)

@@ -189,12 +189,15 @@ def _take_place(words: Words, state: State, outer: Sequence[Frame] = ()) -> None
         state.code = state.space.code(words[layout.CODE])
 
 
-def adopt(state: State, address: int, given: int) -> int:
+def adopt(state: State, address: int, given: int, *, spaced: bool) -> int:
     """Put a run that left a plain call, its words at `address`, into a fresh state.
 
-    `given` is the fuel that the call was given; the result is what it had left.
+    `given` is the fuel that the call was given; the result is what it had left.  `spaced` code has
+    counted the run, as the fresh state has: it is still the same, in which nothing deleted is used.
     """
     words = _WORDS.from_address(address)
+    if spaced:
+        state.space.epoch = words[layout.EPOCH]
     _take_place(words, state)
     state.fuel += words[layout.FUEL] - given
     for depth in range(len(state.frames) + 1):
