@@ -8,7 +8,9 @@ from threading import Barrier, Thread
 
 import pytest
 
+from drybpf.hooks import Xdp
 from drybpf.jit import layout
+from drybpf.jit.compiled import Jit
 from drybpf.jit.surroundings import host_table
 from drybpf.jit.variant import Variant
 from drybpf.maps import Map, MapDefinition, MapType
@@ -65,6 +67,32 @@ def test_all_bind_the_same_program() -> None:
         pointed = variant.env[layout.ENV_OTHER], variant.env[layout.ENV_FALLBACK]
         assert pointed == tuple(map(id, _kept(variant)))
         assert program(packet=b"") == 1
+
+
+@pytest.mark.parametrize("way", ["run", "call", "batch"])
+def test_a_helper_is_replaced_while_another_thread_compiles(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code with the old one inlined took the new one's context for its storage."""
+    program = Program.from_asm("call 5\nexit", hook=Xdp(), engine="jit")
+    for name in ("variant", "_batch_variant"):
+        compiling: Callable[..., Variant] = getattr(Jit, name)
+
+        def compile_slowly(
+            self: Jit, *rest: int, compiling: Callable[..., Variant] = compiling, **how: bool
+        ) -> Variant:
+            variant = compiling(self, *rest, **how)
+            program.helpers.register(5, lambda *_: 777)
+            return variant
+
+        if way != "batch" or name == "_batch_variant":
+            monkeypatch.setattr(Jit, name, compile_slowly)
+    if way == "run":
+        assert program.run(bytes(64)).value == 777
+    elif way == "call":
+        assert program(bytes(64)) == 777
+    else:
+        assert list(program.run_batch([bytes(64)] * 3)) == [777] * 3
 
 
 def _kept(variant: Variant) -> tuple[object, object]:

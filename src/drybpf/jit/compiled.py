@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import is_
 from time import perf_counter_ns
 
@@ -24,14 +25,14 @@ from drybpf.host import Host
 from drybpf.isa.semantics import LOADS, M32, STORES
 from drybpf.jit import drive, layout
 from drybpf.jit.choices import Choices
-from drybpf.jit.exchange import BatchExchange, Exchange, adopt, helper_table
+from drybpf.jit.exchange import BatchExchange, Exchange, adopt, are_inlined, helper_table
 from drybpf.jit.ledger import Ledger
 from drybpf.jit.plan import TAIL_CALL
 from drybpf.jit.surroundings import Surroundings, host_table, surroundings
 from drybpf.jit.tails import Targets
 from drybpf.jit.variant import Form, Variant, compiled_form
 from drybpf.space import Space
-from drybpf.state import HelperTable, State
+from drybpf.state import Helper, HelperTable, State
 from drybpf.verifier import structure
 
 MAX_INSTRUCTIONS = 20_000  # the most that is given to LLVM
@@ -285,10 +286,11 @@ class Jit:
         exchange = Exchange(state, variant.helper_numbers(self.space), moving=variant.moving)
         exchange.put(min(state.fuel, layout.SLICE))
         exchange.words[layout.END] = times
+        if not are_inlined(variant.natives, exchange.helpers):
+            raise CompileError("a helper was replaced meanwhile")
         if variant.numbered:
-            tails = self.targets(state.helpers, state.host).tails(
-                counting=False, covering=variant.ledger is not None
-            )
+            targets = self.targets(exchange.helpers)
+            tails = targets.tails(counting=False, covering=variant.ledger is not None)
             exchange.words[layout.PROGRAMS] = tails.address
         repeat = variant.function("repeat")
         begin = perf_counter_ns()
@@ -335,12 +337,10 @@ class Jit:
         env[layout.ENV_EPOCH] = self.space.epoch_address
         env[layout.ENV_CPU] = host.cpu
         tables = self._tables(variant, helpers, host)
-        return variant.bind(name, given, fallback, tables), variant
+        return tables and (variant.bind(name, given, fallback, tables), variant)
 
-    def targets(self, helpers: HelperTable, host: Host) -> Targets:
+    def targets(self, found: Mapping[int, Helper | None]) -> Targets:
         """What the tail calls of runs with these helpers find, in which others go on."""
-        numbers = sorted(self.space.helpers)
-        found = {number: for_compiled(helpers, number, host) for number in numbers}
         targets = self._targets
         if not targets.agree(found):
             targets = self._targets = Targets()
@@ -349,19 +349,23 @@ class Jit:
 
     def _tables(
         self, variant: Variant, helpers: HelperTable, host: Host
-    ) -> tuple[int, int, object]:
+    ) -> tuple[int, int, object] | None:
         """Helpers and compiled programs where Python cannot be asked, and what must live as long.
 
-        A call of a helper in Python leaves.
+        A call of a helper in Python leaves.  None where a helper is no longer what was inlined.
         """
+        numbers = sorted(self.space.helpers) if variant.numbered else variant.module.helpers
+        found = {number: for_compiled(helpers, number, host) for number in numbers}
+        if not are_inlined(variant.natives, found):
+            return None
         if variant.numbered:
-            targets = self.targets(helpers, host)
+            targets = self.targets(found)
             tails = targets.tails(counting=False, covering=variant.ledger is not None)
             return targets.helpers.address, tails.address, targets
-        if not variant.module.helpers:
+        if not found:
             return 0, 0, None
-        found = (for_compiled(helpers, number, host) for number in variant.module.helpers)
-        table = helper_table([h if isinstance(h, NativeHelper) else None for h in found], [])
+        native = [h if isinstance(h, NativeHelper) else None for h in found.values()]
+        table = helper_table(native, [])
         return ctypes.addressof(table[0]), 0, table
 
     def batch(
@@ -409,35 +413,47 @@ class Jit:
         record: bool,
     ) -> None:
         width = packets.offsets.itemsize
-        tables = self._tables(variant, helpers, host)
-        words = exchange.words
-        words[layout.HELPERS], words[layout.PROGRAMS], _ = tables
+        words, tables = exchange.words, self._tables(variant, helpers, host)
         words[layout.CPU] = host.cpu
         if self._choices.spaced or self._choices.numbered:
             words[layout.STORES] = host_table(self.space)
         index, count = 0, len(packets)
         while index < count:
-            alone = variant.ledger is None and not self._choices.numbered
-            words[layout.RELEASE] = int(alone and self._choices.around.is_free_of_structure)
-            if self._choices.spaced:
-                variant.env[layout.ENV_EPOCH] = self.space.epoch_address
-            index = exchange.go(variant.run, packets, index)
-            if exchange.left:
-                state = fresh(packets[index])
-                left = adopt(state, exchange.address, exchange.given, spaced=self._choices.spaced)
-                drive.tell_ledgers(self, variant, state)
+            run: Callable[[], int] | None = None  # how a packet is run, or finished, in Python
+            if tables is None:
+                run = partial(self.run, fresh(packets[index]))
+            else:
+                words[layout.HELPERS], words[layout.PROGRAMS], _ = tables
+                alone = variant.ledger is None and not variant.numbered
+                words[layout.RELEASE] = int(alone and self._choices.around.is_free_of_structure)
+                if self._choices.spaced:
+                    variant.env[layout.ENV_EPOCH] = self.space.epoch_address
+                index = exchange.go(variant.run, packets, index)
+                if exchange.left:
+                    run = self._adopted(exchange, variant, fresh(packets[index]))
+                elif exchange.bad_offsets:
+                    fresh(packets[index])  # raises: the offsets leave the data, or it is too long
+            if run is not None:
                 try:
-                    verdicts[index] = drive.finish(self, state, left)
+                    verdicts[index] = run()
                 except ExecutionError as error:
                     if not record:
                         error.add_note(f"packet {index} of the batch")
                         raise
                     verdicts.faults[index] = error
                 index += 1
-            elif exchange.bad_offsets:
-                fresh(packets[index])  # raises: the offsets leave the data, or it is too long
             if index < count:
-                variant = self._batch_variant(width)
+                latest = self._batch_variant(width)
+                if latest is not variant:
+                    variant, tables = latest, self._tables(latest, helpers, host)
+
+    def _adopted(
+        self, exchange: BatchExchange, variant: Variant, state: State
+    ) -> Callable[[], int]:
+        """How a run of a batch is finished that compiled code has left."""
+        left = adopt(state, exchange.address, exchange.given, spaced=self._choices.spaced)
+        drive.tell_ledgers(self, variant, state)
+        return partial(drive.finish, self, state, left)
 
     def _plain(self, helpers: HelperTable, host: Host, width: int = 0) -> Variant | None:
         """The form for packets alone, in batches with a `width` of offsets.

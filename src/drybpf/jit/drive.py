@@ -14,7 +14,7 @@ from drybpf import interpreter
 from drybpf.errors import ExecutionError
 from drybpf.isa.semantics import M32, M64
 from drybpf.jit import layout
-from drybpf.jit.exchange import Exchange
+from drybpf.jit.exchange import Exchange, are_inlined
 from drybpf.memory import CONTEXT, frame_top
 from drybpf.state import FINISHED, Frame, State, helper_error
 
@@ -55,9 +55,12 @@ def _drive(
         engine = place.engine
         variant = engine.variant(counting=counting, start=place.start, tail=place.tail)
         exchange = Exchange(state, variant.helper_numbers(engine.space), moving=variant.moving)
+        if not are_inlined(variant.natives, exchange.helpers):
+            exchange.end()
+            break
         if variant.numbered:
             covering = variant.ledger is not None
-            targets = owner.targets(state.helpers, state.host)
+            targets = owner.targets(exchange.helpers)
             tails = targets.tails(counting=counting, covering=covering)
             exchange.words[layout.PROGRAMS] = tails.address
             if place.tail:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.entry import Shape
@@ -22,7 +22,8 @@ from drybpf.memory import (
     Memory,
 )
 from drybpf.native.buffer import host_address
-from drybpf.state import Context, Frame, State
+from drybpf.native.restricted import Function
+from drybpf.state import Context, Frame, Helper, State
 
 M64 = (1 << 64) - 1
 Words = ctypes.Array[ctypes.c_uint64]
@@ -105,11 +106,15 @@ class Exchange:
 
     def _prepare_helpers(self, numbers: Sequence[int | None]) -> None:
         state, words = self.state, self.words
+        found = [
+            None if number is None else for_compiled(state.helpers, number, state.host)
+            for number in numbers
+        ]
+        self.helpers = {
+            n: helper for n, helper in zip(numbers, found, strict=True) if n is not None
+        }
         table, kept = helper_table(
-            [
-                None if number is None else for_compiled(state.helpers, number, state.host)
-                for number in numbers
-            ],
+            found,
             [None if number is None else NativeContext(state, number, words) for number in numbers],
         )
         words[layout.HELPERS] = ctypes.addressof(table)
@@ -148,6 +153,15 @@ class Exchange:
         result: object = pointer.value
         _DECREF(result)  # compiled code owned it
         return result
+
+
+def are_inlined(natives: Mapping[int, Function[...]], helpers: Mapping[int, Helper | None]) -> bool:
+    """Whether helpers are what code has inlined: another thread may have replaced one meanwhile."""
+    return all(
+        isinstance(helper, NativeHelper) and helper.function == natives[number]
+        for number, helper in helpers.items()
+        if number in natives
+    )
 
 
 def helper_table(
