@@ -13,7 +13,9 @@ any value of iteration t is base + t x (Σ coefficient x step) + d with 0 <= d <
 *Trips.*  A test that dominates every latch, leaves the loop by one of its ways, and compares a
 value that moves by a step with one that does not, passes at most P times (`passes`, in integers:
 its conditions exclude every wrap).  So there are at most P + 1 iterations; and what the test's way
-on dominates runs in iterations 0 to P - 1 only.  With several tests the least P counts.
+on dominates runs in iterations 0 to P - 1 only.  With several tests the least P counts.  A bound
+that is a range counts as its largest number; where the test is unsigned, a `Fact` says that no
+other one, below 0, is larger.
 
 *Guard.*  For an access in iterations 0 to n, reach = |movement| x n + spread; the guard demands, in
 numbers below 2^63, that the first offset and all up to reach beyond it (before it, if it moves
