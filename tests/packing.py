@@ -14,7 +14,7 @@ from functools import cache
 from agreement import HELPERS, Case
 from drybpf.host import Host
 from drybpf.jit import entries, layout
-from drybpf.jit.choices import Module
+from drybpf.jit.choices import Choices, Module
 from drybpf.jit.compiled import Jit
 from drybpf.jit.module import emit_module
 from drybpf.jit.runtime import PASSED, fill, prelude, runtime
@@ -29,10 +29,10 @@ _DEFINED = re.compile(r"^define [^@]*@([\w.]+)\(", re.MULTILINE)
 class PackedVariant(Variant):
     """A compiled form whose code lies beside that of others."""
 
-    def __init__(self, module: Module, library: Library, number: int, *, moving: bool) -> None:
-        self.module, self.library = module, library
+    def __init__(self, module: Module, library: Library, number: int, choices: Choices) -> None:
+        self.module, self.library, self.natives = module, library, choices.natives
         self.env, self.cached = (ctypes.c_uint64 * layout.ENV_WORDS)(), False
-        self.moving, self.numbered = moving, False
+        self.moving, self.numbered = choices.moving, False
         address = library.address(f"run.{number}")
         self.run: Callable[..., int] = builtin(address, name="run", flags=METH_O, keep=library)
 
@@ -52,7 +52,7 @@ def pack(cases: Sequence[Case], level: int = 2, codegen: int = 2) -> list[Jit]:
     library = link([image, _fronts(len(cases))], exports, {"env": ctypes.addressof(_ENV)})
     for number, (case, jit, module) in enumerate(zip(cases, jits, modules, strict=True)):
         jit._variants[case.counting, False, None, False, False] = PackedVariant(
-            module, library, number, moving=jit._choices.moving
+            module, library, number, jit._choices
         )
         jit.stats.compiles += 1
     return jits
