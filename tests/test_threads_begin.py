@@ -75,7 +75,7 @@ def test_a_helper_is_replaced_while_another_thread_compiles(
 ) -> None:
     """Code with the old one inlined took the new one's context for its storage."""
     program = Program.from_asm("call 5\nexit", hook=Xdp(), engine="jit")
-    for name in ("variant", "_batch_variant"):
+    for name in ("variant", "batch_variant"):
         compiling: Callable[..., Variant] = getattr(Jit, name)
 
         def compile_slowly(
@@ -85,7 +85,7 @@ def test_a_helper_is_replaced_while_another_thread_compiles(
             program.helpers.register(5, lambda *_: 777)
             return variant
 
-        if way != "batch" or name == "_batch_variant":
+        if way != "batch" or name == "batch_variant":
             monkeypatch.setattr(Jit, name, compile_slowly)
     if way == "run":
         assert program.run(bytes(64)).value == 777

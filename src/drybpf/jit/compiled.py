@@ -6,33 +6,31 @@ returned.  What compiled code leaves, the interpreter finishes.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from operator import is_
 from time import perf_counter_ns
 
 from drybpf import meter
-from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.entry import Shape
-from drybpf.errors import CompileError, ExecutionError
+from drybpf.errors import CompileError
 from drybpf.helpers.host_natives import for_compiled
 from drybpf.helpers.kernel import KernelHelper
 from drybpf.helpers.native import NativeHelper
 from drybpf.host import Host
 from drybpf.isa.semantics import LOADS, M32, STORES
-from drybpf.jit import drive, layout
+from drybpf.jit import batching, drive, layout
+from drybpf.jit.batching import Exchanges
 from drybpf.jit.choices import Choices
-from drybpf.jit.exchange import BatchExchange, Exchange, adopt, are_inlined, helper_table
+from drybpf.jit.exchange import Exchange, adopt, are_inlined
 from drybpf.jit.ledger import Ledger
 from drybpf.jit.plan import TAIL_CALL
 from drybpf.jit.surroundings import Surroundings, host_table, surroundings
-from drybpf.jit.tails import Targets
+from drybpf.jit.tables import Tables
 from drybpf.jit.variant import Form, Variant, compiled_form
 from drybpf.space import Space
-from drybpf.state import Helper, HelperTable, State
+from drybpf.state import HelperTable, State
 from drybpf.verifier import structure
 
 MAX_INSTRUCTIONS = 20_000  # the most that is given to LLVM
@@ -75,7 +73,7 @@ class Jit:
         self.stats = Stats()
         self._variants: dict[tuple[bool, bool, int | None, bool, bool], Variant] = {}
         self._batch: dict[tuple[int, bool], Variant] = {}
-        self._exchanges: list[BatchExchange] = []  # that no batch uses at present
+        self.exchanges = Exchanges(shape)  # of batches
         self.ledgers: dict[int | None, Ledger] = {}  # of the covering variants, by their start
         self._waiting: list[Variant] = []  # given up, but a call has yet to return through them
         self._lookups: frozenset[int] = frozenset()  # those of the variants
@@ -85,7 +83,7 @@ class Jit:
         self._numbers = sorted(numbers)
         self._lowered: Mapping[int, str] = {}  # all that can be, where only r0 counts
         self._found: tuple[object, ...] = ()  # the helpers that it is compiled for
-        self._targets = Targets()
+        self.tables = Tables(self.space)
         self.space.helpers.update(n for n in numbers if n <= layout.LAST_SHARED_HELPER)
 
     @property
@@ -224,7 +222,7 @@ class Jit:
 
         return work
 
-    def _batch_variant(self, width: int) -> Variant:
+    def batch_variant(self, width: int) -> Variant:
         """The form that runs over a batch with offsets of so many bytes."""
         self._forget_wrong_guesses()
         covering = meter.is_active()
@@ -276,6 +274,8 @@ class Jit:
         """
         return drive.run(self, state, counting=counting)
 
+    batch = batching.run
+
     def repeat(self, state: State, times: int) -> int:
         """The time, in nanoseconds, of running a fresh state a number of times.
 
@@ -289,9 +289,7 @@ class Jit:
         if not are_inlined(variant.natives, exchange.helpers):
             raise CompileError("a helper was replaced meanwhile")
         if variant.numbered:
-            targets = self.targets(exchange.helpers)
-            tails = targets.tails(counting=False, covering=variant.ledger is not None)
-            exchange.words[layout.PROGRAMS] = tails.address
+            exchange.words[layout.PROGRAMS] = self.tables.tails(variant, exchange.helpers).address
         repeat = variant.function("repeat")
         begin = perf_counter_ns()
         done = repeat(exchange.address)
@@ -315,7 +313,7 @@ class Jit:
         `fresh` makes the state of a run on a packet, for what compiled code leaves.  `outdated` is
         called when a guess has failed, so that binding again gives a better function.
         """
-        variant = self._plain(helpers, host)
+        variant = self.plain(helpers, host)
         if variant is None:
             return None
         given = min(budget, layout.SLICE)
@@ -336,126 +334,10 @@ class Jit:
         env[layout.ENV_STORES] = host_table(self.space)
         env[layout.ENV_EPOCH] = self.space.epoch_address
         env[layout.ENV_CPU] = host.cpu
-        tables = self._tables(variant, helpers, host)
+        tables = self.tables.find(variant, helpers, host)
         return tables and (variant.bind(name, given, fallback, tables), variant)
 
-    def targets(self, found: Mapping[int, Helper | None]) -> Targets:
-        """What the tail calls of runs with these helpers find, in which others go on."""
-        targets = self._targets
-        if not targets.agree(found):
-            targets = self._targets = Targets()
-            targets.agree(found)
-        return targets
-
-    def _tables(
-        self, variant: Variant, helpers: HelperTable, host: Host
-    ) -> tuple[int, int, object] | None:
-        """Helpers and compiled programs where Python cannot be asked, and what must live as long.
-
-        A call of a helper in Python leaves.  None where a helper is no longer what was inlined.
-        """
-        numbers = sorted(self.space.helpers) if variant.numbered else variant.module.helpers
-        found = {number: for_compiled(helpers, number, host) for number in numbers}
-        if not are_inlined(variant.natives, found):
-            return None
-        if variant.numbered:
-            targets = self.targets(found)
-            tails = targets.tails(counting=False, covering=variant.ledger is not None)
-            return targets.helpers.address, tails.address, targets
-        if not found:
-            return 0, 0, None
-        native = [h if isinstance(h, NativeHelper) else None for h in found.values()]
-        table = helper_table(native, [])
-        return ctypes.addressof(table[0]), 0, table
-
-    def batch(
-        self,
-        packets: PacketBatch,
-        verdicts: Verdicts,
-        budget: int,
-        fresh: Callable[[object], State],
-        helpers: HelperTable,
-        host: Host,
-        *,
-        record: bool,
-    ) -> bool:
-        """Run a batch, the GIL released while compiled code runs; `record` keeps faults.
-
-        Nothing is done, and the result is false, where packets are not all that the program needs.
-        """
-        variant = self._plain(helpers, host, packets.offsets.itemsize)
-        if variant is None:
-            return False
-        try:
-            exchange = self._exchanges.pop()
-        except IndexError:  # others are at it, or nobody was yet
-            exchange = BatchExchange(self.shape)
-        exchange.begin(packets, verdicts, min(budget, layout.SLICE))
-        try:
-            self._run_batch(
-                variant, exchange, packets, verdicts, fresh, helpers, host, record=record
-            )
-        finally:
-            exchange.end()
-            self._exchanges.append(exchange)
-        return True
-
-    def _run_batch(
-        self,
-        variant: Variant,
-        exchange: BatchExchange,
-        packets: PacketBatch,
-        verdicts: Verdicts,
-        fresh: Callable[[object], State],
-        helpers: HelperTable,
-        host: Host,
-        *,
-        record: bool,
-    ) -> None:
-        width = packets.offsets.itemsize
-        words, tables = exchange.words, self._tables(variant, helpers, host)
-        words[layout.CPU] = host.cpu
-        if self._choices.spaced or self._choices.numbered:
-            words[layout.STORES] = host_table(self.space)
-        index, count = 0, len(packets)
-        while index < count:
-            run: Callable[[], int] | None = None  # how a packet is run, or finished, in Python
-            if tables is None:
-                run = partial(self.run, fresh(packets[index]))
-            else:
-                words[layout.HELPERS], words[layout.PROGRAMS], _ = tables
-                alone = variant.ledger is None and not variant.numbered
-                words[layout.RELEASE] = int(alone and self._choices.around.is_free_of_structure)
-                if self._choices.spaced:
-                    variant.env[layout.ENV_EPOCH] = self.space.epoch_address
-                index = exchange.go(variant.run, packets, index)
-                if exchange.left:
-                    run = self._adopted(exchange, variant, fresh(packets[index]))
-                elif exchange.bad_offsets:
-                    fresh(packets[index])  # raises: the offsets leave the data, or it is too long
-            if run is not None:
-                try:
-                    verdicts[index] = run()
-                except ExecutionError as error:
-                    if not record:
-                        error.add_note(f"packet {index} of the batch")
-                        raise
-                    verdicts.faults[index] = error
-                index += 1
-            if index < count:
-                latest = self._batch_variant(width)
-                if latest is not variant:
-                    variant, tables = latest, self._tables(latest, helpers, host)
-
-    def _adopted(
-        self, exchange: BatchExchange, variant: Variant, state: State
-    ) -> Callable[[], int]:
-        """How a run of a batch is finished that compiled code has left."""
-        left = adopt(state, exchange.address, exchange.given, spaced=self._choices.spaced)
-        drive.tell_ledgers(self, variant, state)
-        return partial(drive.finish, self, state, left)
-
-    def _plain(self, helpers: HelperTable, host: Host, width: int = 0) -> Variant | None:
+    def plain(self, helpers: HelperTable, host: Host, width: int = 0) -> Variant | None:
         """The form for packets alone, in batches with a `width` of offsets.
 
         None where a run needs more: a helper in Python, a context that is not the hook's default.
@@ -463,9 +345,9 @@ class Jit:
         if not self.shape.plain or (self.shape.socket and host.socket is not None):
             return None
         self.use(helpers, host)
-        variant = self._batch_variant(width) if width else self.variant(unseen=True)
-        done = self._choices.natives
-        return variant if all(number in done for number in variant.module.helpers) else None
+        variant = self.batch_variant(width) if width else self.variant(unseen=True)
+        called, done = variant.module.helpers, self._choices.natives
+        return variant if not called or all(number in done for number in called) else None
 
 
 def _countable(kernel: Mapping[int, str], start: int | None) -> Mapping[int, str]:

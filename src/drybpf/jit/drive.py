@@ -59,9 +59,7 @@ def _drive(
             exchange.end()
             break
         if variant.numbered:
-            covering = variant.ledger is not None
-            targets = owner.targets(exchange.helpers)
-            tails = targets.tails(counting=counting, covering=covering)
+            tails = owner.tables.tails(variant, exchange.helpers, counting=counting)
             exchange.words[layout.PROGRAMS] = tails.address
             if place.tail:
                 tails.point(engine.space.number(engine.code), variant)
