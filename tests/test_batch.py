@@ -127,3 +127,11 @@ def test_a_batch_is_a_sequence_of_packets() -> None:
     with pytest.raises(IndexError):
         batch[len(batch)]
     assert len(PacketBatch.of(Column("binary", (None, None)))) == 0
+
+
+def test_the_room_for_a_large_packet_is_let_go() -> None:
+    program = Program.from_asm("stb [r1], 1\nldxb r0, [r1]\nexit", engine="jit")
+    idle = program.compiler.exchanges._idle
+    for size, rooms in ((1, [2048]), (3000, [6000]), (1 << 20, []), (1, [2048])):
+        assert list(program.run_batch([bytes(size)] * 2)) == [1, 1]
+        assert [exchange.room for exchange in idle] == rooms

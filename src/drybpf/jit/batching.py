@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from drybpf.jit.variant import Variant
 
 
+MOST_KEPT = 1 << 20  # bytes of scratch that an exchange may have which waits for a batch
+
+
 class Exchanges:
     """The exchanges of one program that no batch uses at present."""
 
@@ -36,9 +39,10 @@ class Exchanges:
             return BatchExchange(self._shape)
 
     def give_back(self, exchange: BatchExchange) -> None:
-        """Have it serve the next batch."""
+        """Have it serve the next batch, unless a large packet made it large."""
         exchange.end()
-        self._idle.append(exchange)
+        if exchange.room <= MOST_KEPT:
+            self._idle.append(exchange)
 
 
 def run(

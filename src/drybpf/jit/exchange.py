@@ -301,6 +301,11 @@ class BatchExchange:
         return index
 
     @property
+    def room(self) -> int:
+        """The bytes of its memory for the private copy of a packet."""
+        return self.words[layout.ROOM]
+
+    @property
     def left(self) -> bool:
         """Whether compiled code left within the packet that it stopped in."""
         return self.words[layout.PC] != M64
