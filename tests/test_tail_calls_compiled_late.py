@@ -123,6 +123,47 @@ def test_each_run_has_the_helpers_and_the_host_of_its_program(batch: bool) -> No
     assert {42, 1000} < set(seen[0])
 
 
+# By its arithmetic r4 points into the packet; by its number, into the stack.
+WRONG_GUESS = """
+    ldxw r6, [r1]
+    mov64 r3, r10
+    sub64 r3, r6
+    mov64 r4, r6
+    add64 r4, r3
+    stdw [r4-8], 7
+    ldxdw r0, [r10-8]
+    exit
+"""
+
+
+@pytest.mark.parametrize("way", ["run", "call", "batch"])
+def test_a_tail_call_leads_into_the_code_that_has_learnt(way: str) -> None:
+    """It led into the code whose guess was wrong, and each run left there again."""
+    for engine in ("interpreter", "jit"):
+        space, programs = _space()
+        text = CALL_THEN_ASK.format(handle=programs.handle, index=0)
+        first, second = (
+            Program.from_asm(text, space=space, hook=Xdp(), engine=engine),
+            Program.from_asm(text, space=space, hook=Xdp(), engine=engine),
+        )
+        target = Program.from_asm(WRONG_GUESS, space=space, hook=Xdp(), engine=engine)
+        programs[0] = target
+        seen = []
+        for caller in (first, second):
+            for _ in range(5):
+                if way == "run":
+                    seen.append(caller.run(PACKETS[0]).value)
+                elif way == "call":
+                    seen.append(caller(PACKETS[0]))
+                else:
+                    seen += caller.run_batch(PACKETS[:1])
+        assert seen == [7] * 10
+        if engine == "jit":
+            assert target.jit_stats.exits == {(5, "check"): 1}
+            assert first.jit_stats.exits == {(3, "tail call"): 2}
+            assert second.jit_stats.exits == {(3, "tail call"): 1}
+
+
 def test_a_tail_call_is_timed() -> None:
     """Each of the runs may make as many as any run, once what they lead to is compiled."""
     space, programs = _space()

@@ -33,7 +33,7 @@ def run(engine: Jit, state: State, *, counting: bool = False) -> int:
     if not _is_fresh(engine, state):
         return interpreter.run(state)
     engine.use(state.helpers, state.host)
-    return _drive(engine, state, None, counting=counting)
+    return _drive(engine, state, _Place(engine, None), counting=counting)
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,11 @@ class _Place:
     tail: bool = False
 
 
-def _drive(
-    engine: Jit, state: State, start: int | None, *, counting: bool, tail: bool = False
-) -> int:
-    """Run slice after slice, and program after program, in compiled code as long as it can."""
-    owner = engine  # whose run it is
-    place: _Place | None = _Place(engine, start, tail)
+def _drive(owner: Jit, state: State, place: _Place | None, *, counting: bool) -> int:
+    """Run slice after slice, and program after program, in compiled code as long as it can.
+
+    The run began in the program of `owner`.
+    """
     while place is not None:
         engine = place.engine
         variant = engine.variant(counting=counting, start=place.start, tail=place.tail)
@@ -73,21 +72,26 @@ def _drive(
             in_callback = any(frame.then for frame in state.frames)
             place = None if in_callback else _place_of(engine, state)
         else:
-            place = _behind_exit(engine, state, exchange.words[layout.FUEL])
+            place = _behind_exit(engine, state, exchange.words[layout.FUEL], owner)
     return interpreter.run(state)
 
 
-def _behind_exit(engine: Jit, state: State, left: int) -> _Place | None:
+def _behind_exit(engine: Jit, state: State, left: int, owner: Jit) -> _Place | None:
     """Where compiled code goes on that left by itself, with an amount of fuel of its own.
 
-    None says that the interpreter must; a guess that failed is remembered.
+    The run began in the program of `owner`.  None says that the interpreter must; a guess that
+    failed is remembered.
     """
     engine = engine.engine_of(state.code) or engine
     if engine.makes_tail_call(state.pc):
         engine.stats.left(state.pc, "tail call")
         interpreter.step(state)
     elif not _slice_ended(state, left):
-        resume(engine, state)
+        try:
+            resume(engine, state)
+        finally:
+            if engine.stats.lookups:  # the code that was left may be older than they are
+                owner.tables.take_out(engine.code, engine.stats.lookups)
         return None
     return _place_of(engine, state)
 
@@ -230,7 +234,4 @@ def resume(engine: Jit, state: State) -> int:
 
 def finish(engine: Jit, state: State, left: int) -> int:
     """Finish a run that compiled code left with an amount of fuel of its own."""
-    place = _behind_exit(engine, state, left)
-    if place is None:
-        return interpreter.run(state)
-    return _drive(place.engine, state, place.start, counting=False, tail=place.tail)
+    return _drive(engine, state, _behind_exit(engine, state, left, engine), counting=False)

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from drybpf.code import Code
 from drybpf.helpers.host_natives import for_compiled
 from drybpf.helpers.native import NativeHelper
 from drybpf.host import Host
@@ -45,6 +46,10 @@ class Tables:
     ) -> Tails:
         """The table for the tail calls of a variant, in runs with these helpers."""
         return self.targets(found).tails(counting=counting, covering=variant.ledger is not None)
+
+    def take_out(self, code: Code, lookups: frozenset[int]) -> None:
+        """Lead no tail call into code of a program that has other look-ups than these."""
+        self._targets.take_out(self._space.number(code), lookups)
 
     def find(self, variant: Variant, helpers: HelperTable, host: Host) -> Addresses | None:
         """The tables of code that runs where Python cannot be asked: a helper in Python leaves.

@@ -29,6 +29,7 @@ class Tails:
         self._table = mmap(-1, 8 * (MAX_PROGRAMS + 1))
         self._words = (ctypes.c_uint64 * (MAX_PROGRAMS + 1)).from_buffer(self._table)
         self._kept: list[Variant] = []
+        self._led: dict[int, Variant] = {}  # where it points at present
         self.address = host_address(memoryview(self._table))
 
     def point(self, number: int, variant: Variant) -> None:
@@ -36,7 +37,14 @@ class Tails:
         address = variant.library.address("enter")
         if self._words[number] != address:
             self._kept.append(variant)
+            self._led[number] = variant
             self._words[number] = address
+
+    def take_out(self, number: int, lookups: frozenset[int]) -> None:
+        """Lead no tail call into code of a program that has other look-ups than these."""
+        variant = self._led.get(number)
+        if variant is not None and variant.lookups != lookups:
+            self._words[number] = 0
 
 
 class SharedHelpers:
@@ -85,6 +93,11 @@ class Targets:
         """The programs, for code that counts instructions, or edges, or neither."""
         key = counting, covering
         return self._tails.get(key) or self._tails.setdefault(key, Tails())
+
+    def take_out(self, number: int, lookups: frozenset[int]) -> None:
+        """The same for all of these tables."""
+        for tails in list(self._tails.values()):
+            tails.take_out(number, lookups)
 
 
 def _compiled_as(helper: Helper | None) -> object:
