@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -16,7 +17,7 @@ from drybpf.hooks import Raw
 from drybpf.isa.semantics import CONVERSIONS, M64, OPERATIONS, signed
 from drybpf.jit import affine, guard, layout
 from drybpf.jit.affine import Known, Value
-from drybpf.jit.choices import Choices
+from drybpf.jit.choices import Choices, Module
 from drybpf.jit.compiled import Jit
 from drybpf.jit.graph import graph
 from drybpf.jit.loops import Analysis, Plan
@@ -342,3 +343,11 @@ define i64 @low(ptr %p) {{
     ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(library.address("low"))(place)
     expected = left // right if name == "__udivti3" else left % right
     assert raw[begin] | raw[begin + 1] << 64 == expected
+
+
+@pytest.mark.parametrize("straight", [False, True])
+def test_the_cache_knows_whether_there_are_loops(straight: bool) -> None:
+    text = "mov r0, 9\nexit" if straight else "mov r0, 9\nagain:\nsub r0, 1\njne r0, 0, again\nexit"
+    module = emit_module(Code(assemble(text)), Raw.shape)
+    assert module.straight == straight
+    assert Module.from_facts(module.facts()) == replace(module, ir="")

@@ -31,13 +31,15 @@ class Module:
     def facts(self) -> bytes:
         """All but the text, as a line for the cache of compiled code."""
         plans = [plan.to_json() for plan in self.plans]
-        return json.dumps([self.helpers, self.lookups, plans, self.counters]).encode()
+        facts = self.helpers, self.lookups, plans, self.counters, self.straight
+        return json.dumps(facts).encode()
 
     @classmethod
     def from_facts(cls, facts: bytes) -> Module:
         """The inverse of `facts`."""
-        helpers, lookups, plans, counters = json.loads(facts)
-        return cls("", tuple(helpers), lookups, tuple(map(Plan.from_json, plans)), counters)
+        helpers, lookups, plans, counters, straight = json.loads(facts)
+        plans = tuple(map(Plan.from_json, plans))
+        return cls("", tuple(helpers), lookups, plans, counters, straight)
 
 
 @dataclass(frozen=True)
