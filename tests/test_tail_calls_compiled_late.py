@@ -165,13 +165,31 @@ def test_a_tail_call_leads_into_the_code_that_has_learnt(way: str) -> None:
 
 
 def test_a_tail_call_is_timed() -> None:
-    """Each of the runs may make as many as any run, once what they lead to is compiled."""
+    """Each of the runs may make as many as any run; what they lead to is compiled before."""
     space, programs = _space()
-    text = CALL_THEN_ASK.format(handle=programs.handle, index=0)
+    call = "lddw r2, {handle}\nmov r3, {index}\nldxw r6, [r1]\ncall 12\ncall 5\nexit"
+    texts = (
+        CALL_THEN_ASK.format(handle=programs.handle, index=1),
+        call.format(handle=programs.handle, index=2),
+        WRONG_GUESS.replace("ldxdw r0, [r10-8]", "mov r0, 5"),
+    )
     host = Host(clock=(clock := Clock()))
-    first = Program.from_asm(text, space=space, hook=Xdp(), host=host, engine="jit")
-    programs[0] = Program.from_asm("mov r0, 5\nexit", space=space, hook=Xdp(), engine="jit")
-    with pytest.raises(CompileError, match="leaves"):
+    first, *others = (
+        Program.from_asm(text, space=space, hook=Xdp(), host=host, engine="jit") for text in texts
+    )
+    programs[1], programs[2] = others
+    with pytest.raises(CompileError, match="leaves"):  # by a guess that is wrong
         first.compiler.repeat(first.state(PACKETS[0]), 1)
     assert first.compiler.repeat(first.state(PACKETS[0]), 100) > 0
-    assert clock.now == 0  # which the program would ask, if it were not left
+    programs[2] = Program.from_asm("mov r0, 5\nexit", space=space, hook=Xdp(), engine="jit")
+    assert first.compiler.repeat(first.state(PACKETS[0]), 100) > 0  # the first time
+    assert clock.now == 0  # which the programs would ask, if they were not left
+
+
+def test_a_tail_call_of_itself_is_timed() -> None:
+    space, programs = _space()
+    text = CALL_THEN_ASK.format(handle=programs.handle, index=0)
+    first = Program.from_asm(text, space=space, hook=Xdp(), engine="jit")
+    programs[0] = first
+    assert first.compiler.repeat(first.state(PACKETS[0]), 10) > 0
+    assert first.jit_stats.exits == {}

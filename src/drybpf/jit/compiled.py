@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
-from time import perf_counter_ns
 
 from drybpf import meter
 from drybpf.code import Code
@@ -20,10 +19,10 @@ from drybpf.helpers.kernel import KernelHelper
 from drybpf.helpers.native import NativeHelper
 from drybpf.host import Host
 from drybpf.isa.semantics import LOADS, M32, STORES
-from drybpf.jit import batching, drive, layout
+from drybpf.jit import batching, drive, layout, timing
 from drybpf.jit.batching import Exchanges
 from drybpf.jit.choices import Choices
-from drybpf.jit.exchange import Exchange, adopt, are_inlined
+from drybpf.jit.exchange import adopt
 from drybpf.jit.ledger import Ledger
 from drybpf.jit.plan import TAIL_CALL
 from drybpf.jit.surroundings import Surroundings, host_table, surroundings
@@ -275,29 +274,7 @@ class Jit:
         return drive.run(self, state, counting=counting)
 
     batch = batching.run
-
-    def repeat(self, state: State, times: int) -> int:
-        """The time, in nanoseconds, of running a fresh state a number of times.
-
-        Raises the run's fault where compiled code cannot finish it.
-        """
-        self.use(state.helpers, state.host)
-        variant = self.variant()
-        exchange = Exchange(state, variant.helper_numbers(self.space), moving=variant.moving)
-        exchange.put(min(state.fuel, layout.SLICE))
-        exchange.words[layout.END] = times
-        if not are_inlined(variant.natives, exchange.helpers):
-            raise CompileError("a helper was replaced meanwhile")
-        if variant.numbered:
-            exchange.words[layout.PROGRAMS] = self.tables.tails(variant, exchange.helpers).address
-        repeat = variant.function("repeat")
-        begin = perf_counter_ns()
-        done = repeat(exchange.address)
-        elapsed = perf_counter_ns() - begin
-        if done != times:
-            self.run(state)
-            raise CompileError("the program leaves compiled code; time it in the interpreter")
-        return elapsed
+    repeat = timing.repeat
 
     def bind(
         self,
