@@ -15,7 +15,7 @@ from drybpf.engine import Engine
 from drybpf.errors import BudgetExceeded, HelperError, MemoryFault
 from drybpf.helpers import Helpers
 from drybpf.helpers.native import NativeHelper
-from drybpf.hooks import NoData, Raw
+from drybpf.hooks import NoData, Raw, Xdp
 from drybpf.host import Host
 from drybpf.jit import drive, layout
 from drybpf.jit.compiled import Jit
@@ -190,3 +190,35 @@ def test_compiles_keep_memory_flat(monkeypatch: pytest.MonkeyPatch) -> None:
     gc.collect()
     assert _kilobytes() - before < 100 * 40
     assert not [found for found in gc.get_objects() if isinstance(found, Variant)][3:]
+
+
+def test_an_array_in_the_frame_leaves_spilled_pointers_alone() -> None:
+    """What lies beside an array that is written at a variable place is still guessed."""
+    text = """
+        ldxw r6, [r1]
+        ldxw r7, [r1+4]
+        mov r0, r6
+        add r0, 2
+        jgt r0, r7, exit
+        stxdw [r10-8], r6
+        ldxb r4, [r6]
+        mov r5, r10
+        add r5, -64
+        add r5, r4
+        stb [r5], 255
+        ldxdw r6, [r10-8]
+        ldxb r0, [r6+1]
+        exit
+    """
+    within, over = bytes([0, 7] * 4), bytes([63, 7] * 4)
+    programs = [Program.from_asm(text, hook=Xdp(), engine=e) for e in ("interpreter", "jit")]
+    for packet in (within, within):
+        assert [program.run(packet).value for program in programs] == [7, 7]
+    stats = programs[1].jit_stats
+    assert (stats.compiles, stats.lookups) == (1, frozenset())
+    faults = []
+    for program in programs:
+        with pytest.raises(MemoryFault) as caught:
+            program.run(over)  # it hits the spilled pointer after all
+        faults.append((caught.value.pc, str(caught.value)))
+    assert faults[0] == faults[1]
