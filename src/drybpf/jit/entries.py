@@ -2,6 +2,13 @@
 
 Each is a CPython function of one argument.  `@run` takes the address of a prepared run, `@call` a
 buffer.  That of batches is in `batches`.
+
+While `@call` asks for the buffer and gives it back, its code is not counted as in use (`@inside`):
+0.4 ns of 19 a call.  That is safe where nothing gives the program's code up meanwhile, so with all
+that is in Python and NumPy.  It is not where a class of the user's runs Python there (`__buffer__`,
+from Python 3.12 on; `__getbuffer__` of Cython), which has the same program compiled anew, as by
+registering a helper and calling it: `program(packet)` then returns into code that was freed.
+`program.function`, called, holds its code itself.
 """
 
 from __future__ import annotations
