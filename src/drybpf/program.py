@@ -144,7 +144,9 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         """The program as a built-in function from packet to r0, compiled.
 
         It is the program itself where that calls helpers in Python, and where the interpreter or
-        the kernel was chosen.  Budget and helpers are those of this moment.  Raises `CompileError`.
+        the kernel was chosen.  Ask anew after a change of the budget, the helpers or the host: a
+        function from before has the old ones, or the new ones too where the same code serves both.
+        Raises `CompileError`.
         """
         if not self._bound and self.engine not in ("interpreter", "kernel"):
             self._bind()

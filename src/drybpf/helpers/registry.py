@@ -73,7 +73,12 @@ class Helpers(Mapping[int, Helper]):
             self.register(number, function)
 
     def register(self, number: int | str, function: Helper) -> None:
-        """Register a helper, in place of an earlier one.  Numbers are unsigned 32 bits."""
+        """Register a helper, in place of an earlier one.  Numbers are unsigned 32 bits.
+
+        The next run has it.  A run that is under way, if a helper of its own does this or another
+        thread, has it from its next call on where it is interpreted; compiled code goes on with
+        those that it began with.
+        """
         number = _number(number)
         if not 0 <= number < 1 << 32:
             raise ValueError(f"a helper's number is 0 to {(1 << 32) - 1}, not {number}")
