@@ -33,8 +33,9 @@ from drybpf.jit.surroundings import StoreShape, Surroundings
 from drybpf.memory import DATA, PACKET, Region
 from drybpf.program import new_state
 from drybpf.state import Context, State
+from guard_bodies import EDGES
 from guard_numbers import Guarded, Numbers, guarded, numbers_of
-from guard_programs import EDGES, Nests
+from guard_programs import Nests
 
 TABLE = Region("table", DATA, bytes(4 * 64), stride=64, size=40)
 HOOKS = {"raw": Raw(), "table": Raw(), "moving": Xdp()}
