@@ -4,7 +4,7 @@ Each chunk of programs is compiled as one module and runs in a child process, so
 finding with its seeds.  `--whole` compiles each program as users do, and tries every way in;
 `--maps` is for programs over maps, moving packets and tail calls;
 `--loops` takes programs that are all loops, each once as users run it and once in code that checks
-what the guards of loops stand for.
+what the guards of loops stand for; `tools/fuzz_guards.py` asks the guards themselves.
 """
 
 import argparse
