@@ -211,7 +211,7 @@ class Bodies:
         self.touch(address, self.pick(*OFFSETS))
 
     def sum(self) -> str:
-        return "add64" if self.chance(0.9) else "sub64"
+        return "add64" if self.chance(0.75) else "sub64"
 
     def pointed(self) -> None:
         """An access at a register, which may be a pointer that moves."""
