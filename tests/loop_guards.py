@@ -49,7 +49,7 @@ INPUTS = 4
 
 
 def _write(context: Context, address: int, *_: int) -> int:
-    context.write(address, b"\5\0\0\0\0\0\0\0")
+    context.write(address, (1000).to_bytes(8, "little"))
     return 3
 
 
