@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from children import run_child
 from drybpf import Program
 from drybpf.maps import MapType
 from space_programs import Twins
@@ -89,3 +90,35 @@ def test_atomic_counts_are_complete() -> None:
             work(random.Random(0))  # noqa: S311 (as above)
         done = THREADS * rounds if program.engine == "jit" else rounds
         assert made["counters"][0] == done.to_bytes(8, "little")
+
+
+CLEARING = """
+import threading
+from drybpf import Program, maps
+from drybpf.hooks import Xdp
+from drybpf.space import Space
+
+values, space = maps.create("array", value=64, entries=1000), Space()
+text = f"stw [r10-8], 3\\nmov r2, r10\\nadd r2, -8\\nmov r3, r10\\nadd r3, -128\\nmov r4, 0\\n"
+text += f"lddw r1, {space.add_map(values)}\\ncall 2\\nexit"
+program = Program.from_asm(text, hook=Xdp(), space=space, engine="jit")
+packets = [bytes(64)] * 10_000
+program.run_batch(packets)
+done = threading.Event()
+
+def clear():
+    while not done.is_set():
+        values.clear()
+
+thread = threading.Thread(target=clear)
+thread.start()
+for _ in range(150):
+    assert not any(program.run_batch(packets))
+done.set()
+thread.join()
+"""
+
+
+def test_a_map_is_cleared_while_a_batch_updates_it() -> None:
+    """What programs call through the map's header is there all the time."""
+    run_child(CLEARING)

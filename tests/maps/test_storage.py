@@ -150,3 +150,13 @@ def test_a_storage_is_zeros() -> None:
     made.view[9000] = 1
     made.clear({8: 9})
     assert [made.word(0), made.word(8), made.view[9000]] == [0, 9, 0]
+
+
+@pytest.mark.parametrize("size", [layout.HEADER, layout.HEADER + 1, 10_000, 1 << 22])
+def test_the_table_of_native_operations_outlives_clearing(size: int) -> None:
+    made = Storage(size)
+    made.set_words({layout.VTABLE: 77, layout.VTABLE - 8: 1})
+    made.view[-1] = 1
+    made.clear({0: 5})
+    assert [made.word(0), made.word(layout.VTABLE - 8), made.word(layout.VTABLE)] == [5, 0, 77]
+    assert size == layout.HEADER or made.view[-1] == 0

@@ -194,8 +194,6 @@ class Map:
 
             self._attached = native.attach(self._storage, self.definition.type)
             if self._attached:
-                places = range(layout.VTABLE, layout.VTABLE + 8 * len(layout.OPERATIONS), 8)
-                self._words |= {place: self._storage.word(place) for place in places}
                 self._operate = native.calls(self._storage, self.definition.type) or self._operate
         return self._attached
 

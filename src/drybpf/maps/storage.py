@@ -9,7 +9,7 @@ from errno import ENOMEM
 from typing import TYPE_CHECKING
 
 from drybpf.errors import MapError
-from drybpf.maps.layout import HEADER
+from drybpf.maps.layout import HEADER, VTABLE
 from drybpf.native.buffer import host_address
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 34  # bytes of one map; the kernel would not find them either
 
-_PAGE = 4096
+_PAGE, _CHUNK = 4096, 1 << 20
 # Python 3.11 and 3.12 have no name for it.
 _NO_RESERVE = 0x4000 if platform.machine() in ("x86_64", "aarch64") else 0
 
@@ -68,15 +68,23 @@ class Storage:
             self.set_word(offset, value)
 
     def clear(self, kept: Mapping[int, int]) -> None:
-        """Make all zeros, but for some words of the header; the pages go back to the system."""
-        if sys.platform == "linux":
-            self._pages.madvise(mmap.MADV_DONTNEED)
-        else:  # pragma: no cover (elsewhere the advice does not promise zeros)
-            zeros = bytes(1 << 20)
-            for begin in range(0, len(self.view), len(zeros)):
-                end = min(begin + len(zeros), len(self.view))
-                self.view[begin:end] = zeros[: end - begin]
-        self.set_words(kept)
+        """Make all zeros, but for some words of the header and the table of native operations.
+
+        The pages go back to the system.  Words that are kept never read as zero meanwhile: native
+        code may be at work on another thread.
+        """
+        header = bytearray(VTABLE)
+        for offset, value in kept.items():
+            header[offset : offset + 8] = value.to_bytes(8, "little")
+        self.view[:VTABLE] = header
+        begin = min(-(-HEADER // mmap.PAGESIZE) * mmap.PAGESIZE, len(self.view))
+        if sys.platform != "linux":  # pragma: no cover (the advice does not promise zeros there)
+            begin = len(self.view)
+        for at in range(HEADER, begin, _CHUNK):
+            end = min(at + _CHUNK, begin)
+            self.view[at:end] = bytes(end - at)
+        if begin < len(self.view):
+            self._pages.madvise(mmap.MADV_DONTNEED, begin, len(self.view) - begin)
 
 
 def _mapping(size: int) -> mmap.mmap:
