@@ -156,3 +156,31 @@ def test_perf_events_are_lost_where_there_is_no_room() -> None:
     assert len(made.drain()) == 7
     assert made.output(0, event) == 0
     assert made._storage.word(layout.LOST) == 2
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_readers_take_discarded_records_out(native: bool) -> None:
+    ring: Any = Map.create(definition(MapType.RINGBUF, 0, 0, SIZE))
+    assert ring.attach_native() if native else interpret(ring) is ring
+    for _ in range(3):
+        while (offset := ring.reserve(1000)) >= 0:
+            assert ring.discard(offset) == 0
+        assert (len(ring), list(ring)) == (0, [])
+    ring.push(bytes(4000))
+    assert list(ring) == [bytes(4000)]
+
+
+@pytest.mark.parametrize("wrong", [5, -1, 1 << 70, [1, 2], "text", None, 1.5])
+def test_events_are_bytes(wrong: object) -> None:
+    ring: Any = Map.create(definition(MapType.RINGBUF, 0, 0, SIZE))
+    perf: Any = Map.create(definition(MapType.PERF_EVENT_ARRAY, 4, 4, 0))
+    for put in (ring.push, ring.output, lambda value: perf.output(0, value)):
+        with pytest.raises(TypeError):
+            put(wrong)
+    for made in (ring, perf):
+        with pytest.raises(TypeError):
+            made.restore([wrong])
+        assert (len(made), made.lost) == (0, 0)
+    ring.push(bytearray(b"ab"))
+    ring.push(memoryview(b"cd"))
+    assert list(ring) == [b"ab", b"cd"]

@@ -70,15 +70,19 @@ class EventMap(Map):
     def events(self) -> Iterator[Event]:
         """Take events out as bytes and CPU."""
         while True:
-            found = next(self._records(self._storage.word(layout.CONSUMED)), None)
-            if found is None:
+            end, event = next(self._steps(self._storage.word(layout.CONSUMED)), (0, None))
+            if not end:
                 return
-            end, event = found
             self._storage.set_word(layout.CONSUMED, end)
-            yield event
+            if event is not None:
+                yield event
 
-    def _records(self, at: int) -> Iterator[tuple[int, Event]]:
-        """The events from a position on, each with the position behind it."""
+    def _records(self, at: int) -> Iterator[Event]:
+        """The events from a position on."""
+        return (event for _, event in self._steps(at) if event is not None)
+
+    def _steps(self, at: int) -> Iterator[tuple[int, Event | None]]:
+        """The position behind each record from a position on, and its event if not discarded."""
         begin, values = self._words[layout.RECORDS], self._words[layout.VALUES]
         mask = self._words[layout.INDEX_MASK]
         end = min(self._storage.word(layout.PRODUCED), at + mask)
@@ -89,8 +93,9 @@ class EventMap(Map):
             size = header & SIZE
             start = values + (at & mask) + 8
             at += size + 15 & ~7
-            if not header & DISCARDED:
-                yield at, Event(header >> 32, bytes(self.storage[start : start + size]))
+            discarded = header & DISCARDED
+            data = b"" if discarded else bytes(self.storage[start : start + size])
+            yield at, None if discarded else Event(header >> 32, data)
 
     def _decoded(self, data: bytes) -> Any:  # noqa: ANN401 (as codecs show it)
         if self.codec is not None and self.codec.size == len(data):
@@ -100,7 +105,7 @@ class EventMap(Map):
     def snapshot(self) -> list[Any]:
         """The events, which stay."""
         at = self._storage.word(layout.CONSUMED)
-        return [self._decoded(event.data) for _, event in self._records(at)]
+        return [self._decoded(event.data) for event in self._records(at)]
 
     def restore(self, snapshot: Iterable[Any]) -> None:
         """Make the events those of a snapshot, for CPU 0."""
@@ -109,7 +114,7 @@ class EventMap(Map):
 
     def _encoded(self, value: Any) -> bytes:  # noqa: ANN401 (as above)
         if isinstance(value, (bytes, bytearray)) or self.codec is None:
-            return bytes(value)
+            return _bytes(value)
         return self.codec.pack(value)
 
     def _rows(self) -> Iterable[tuple[Any, Any]]:
@@ -117,7 +122,7 @@ class EventMap(Map):
 
     def _contents(self) -> list[Event]:
         at = self._storage.word(layout.CONSUMED)
-        return [event for _, event in self._records(at)]
+        return list(self._records(at))
 
     def _fill(self, contents: list[Event]) -> None:
         self._storage.clear(self._words)
@@ -175,7 +180,7 @@ class RingBuffer(EventMap):
 
     def output(self, data: bytes, flags: int = 0) -> int:
         """Copy a sample in: 0 or -errno."""
-        data = bytes(data)
+        data = _bytes(data)
         return self._signed_call("output", data, len(data), flags, 0)
 
     def push(self, value: Any) -> None:  # noqa: ANN401 (as codecs show it)
@@ -214,8 +219,13 @@ class PerfEventArray(EventMap):
 
     def output(self, cpu: int, data: bytes, flags: int | None = None) -> int:
         """Write an event for the CPU at hand, which is what `flags` names if nothing else."""
-        data = bytes(data)
+        data = _bytes(data)
         return self._signed_call("output", data, len(data), cpu if flags is None else flags, cpu)
 
     def _write(self, event: Event) -> None:
         self.output(event.cpu, event.data)
+
+
+def _bytes(data: Any) -> bytes:  # noqa: ANN401 (it checks)
+    """The bytes of a buffer; `TypeError` for what is none, as a number or a list."""
+    return bytes(memoryview(data).cast("B"))
