@@ -167,3 +167,24 @@ def test_they_are_pickled_with_their_space() -> None:
         assert new_outer[9] is new_inner
         assert new_outer.handle_of((9).to_bytes(4, "little")) == inner.handle
         assert new_inner[1] == (77).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize("kind", [MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS])
+@pytest.mark.parametrize("spaced", [False, True])
+def test_each_map_is_unpickled_where_it_was(kind: MapType, spaced: bool) -> None:
+    outer: Any = Map.create(MapDefinition("o", kind, 4, 4, 5, inner=INNER))
+    if spaced:
+        Space().add_map(outer)
+    inner: list[Any] = [Map.create(INNER) for _ in range(4)]
+    for number, each in enumerate(inner):
+        each[0] = number
+    # Not in the order in which they are numbered anew, one of them gone, one twice.
+    for key, number in ((3, 0), (2, 1), (1, 2), (0, 3)):
+        outer[key] = inner[number]
+    del outer[3]
+    outer[4] = inner[2]
+    twin = pickle.loads(pickle.dumps(outer))  # noqa: S301 (our own)
+    seen = {key: int.from_bytes(twin[key][0], "little") for key in (0, 1, 2, 4)}
+    assert seen == {0: 3, 1: 2, 2: 1, 4: 2}
+    for key, number in seen.items():
+        assert twin.handle_of(key.to_bytes(4, "little")) == inner[number].handle

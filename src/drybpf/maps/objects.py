@@ -60,7 +60,10 @@ class Holder(PerCpu):
         own, words = state
         super().__setstate__(own)
         for key, word in words.items():
-            self._set_word(self._operate["find"](key, 0), word)
+            self._set_pickled(self._operate["find"](key, 0), word)
+
+    def _set_pickled(self, offset: int, word: int) -> None:
+        self._set_word(offset, word)
 
 
 class ProgramArray(Holder, Things):
@@ -142,6 +145,10 @@ class MapHolder(Holder):
             number = self._numbers[id(held)] = len(self.objects)
             self.objects.append(held)
         return number
+
+    def _set_pickled(self, offset: int, word: int) -> None:
+        """The handle is the space's; the number is that of the object in the new `objects`."""
+        self._set_word(offset, word >> 32 << 32 | self._word(offset) & 0xFFFF_FFFF)
 
     def _object(self, offset: int) -> Map:
         number = self._word(offset) & 0xFFFF_FFFF
