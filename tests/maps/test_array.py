@@ -103,6 +103,8 @@ def test_random_operations_on_things(kind: MapType, data: st.DataObject) -> None
                 assert twins("put", index.to_bytes(4, "little"), new, flags, cpu, 1) == expected
                 if not expected:
                     model[index] = new
+                    if kind in (MapType.DEVMAP, MapType.CPUMAP) and not any(new[:4]):
+                        del model[index]
             case ("lookup" | "find") as how, int(index), int(cpu):
                 offset = twins(how, index.to_bytes(4, "little"), cpu)
                 assert (offset != -1) == (index in model)
@@ -140,3 +142,20 @@ def test_a_device_of_number_zero_is_none(kind: MapType) -> None:
         assert list(made) == [1]
         assert made.update_element((1).to_bytes(4, "little"), bytes(4)) == 0
         assert list(made) == []
+
+
+@pytest.mark.parametrize("kind", [MapType.DEVMAP, MapType.CPUMAP])
+@pytest.mark.parametrize("size", [4, 8, 3])
+def test_a_value_that_begins_with_zeros_empties_an_entry_of_devices(
+    kind: MapType, size: int
+) -> None:
+    twins = Twins(definition(kind, value=size))
+    key, none = bytes(4), b"\0\0\0\0\7\7\7\7"[:size]
+    for operation in ("update", "put"):
+        assert twins(operation, key, b"\1" * size, 0, 0, 0) == 0
+        assert twins("walk", bytearray(16), 4) == 1
+        for _ in range(2):
+            assert twins(operation, key, none, 0, 0, 0) == 0
+            assert twins("walk", bytearray(16), 4) == 0
+    assert twins("update", key, none, 1, 0, 0) == -EEXIST
+    assert twins("update", b"\4\0\0\0", none, 0, 0, 0) == -E2BIG

@@ -61,9 +61,9 @@ def _array(*, percpu: bool = False) -> Operations:
     }
 
 
-def _things(most: int, *, empty: bool, beyond: int, missing: int) -> Operations:
+def _things(most: int, *, empty: bool, beyond: int, missing: int, zero: bool = False) -> Operations:
     """An array whose entries can be empty; see `array.fill` and `array.empty`."""
-    fill = array.fill.bind(MOST=most, EMPTY=empty)
+    fill = array.fill.bind(MOST=most, EMPTY=empty, ZERO=zero)
     clear = array.empty.bind(BEYOND=beyond, MISSING=missing)
     return {
         "lookup": array.lookup_filled,
@@ -99,7 +99,7 @@ _RING: Operations = {
     "output": ring.output,
 }
 _FILES = _things(0, empty=False, beyond=E2BIG, missing=ENOENT)  # the kernel's fd_array
-_DEVICES = _things(EXIST, empty=False, beyond=EINVAL, missing=0)
+_DEVICES = _things(EXIST, empty=False, beyond=EINVAL, missing=0, zero=True)
 
 BY_TYPE: Mapping[T, Operations] = MappingProxyType(
     {

@@ -139,20 +139,3 @@ class ThingMap(Things):
         MapType.REUSEPORT_SOCKARRAY,
         MapType.STACK_TRACE,
     )
-
-    def __setitem__(self, index: int, value: Any) -> None:  # noqa: ANN401 (as above)
-        """Fill an entry, or empty it."""
-        super().__setitem__(index, value)
-        emptied = self.definition.type in (MapType.DEVMAP, MapType.CPUMAP)
-        if emptied and not any(self._pack(value)[:4]):
-            del self[index]
-
-    def update_element(
-        self, key: bytes, value: bytes, flags: int = 0, cpu: int = 0, epoch: int = 0
-    ) -> int:
-        """As in the kernel."""
-        result = super().update_element(key, value, flags, cpu, epoch)
-        emptied = self.definition.type in (MapType.DEVMAP, MapType.CPUMAP)
-        if not result and emptied and not any(value[:4]):
-            return self.delete_element(key, epoch)
-        return result

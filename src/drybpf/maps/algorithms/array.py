@@ -88,10 +88,34 @@ def lookup_filled(m: int, key: int, cpu: int) -> int:
 
 
 @restricted
+def leading(value: int, size: int) -> int:
+    """The first four bytes of a value, of a smaller one all."""
+    if size >= 4:
+        return load32(value)
+    number = 0
+    while size:
+        size -= 1
+        number = number << 8 | load8(value + size)
+    return number
+
+
+@restricted
 def fill(
-    m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, MOST: int, EMPTY: int
+    m: int,
+    key: int,
+    value: int,
+    flags: int,
+    cpu: int,
+    epoch: int,
+    *,
+    MOST: int,
+    EMPTY: int,
+    ZERO: int,
 ) -> int:
-    """Fill an entry; flags up to MOST are allowed.  With EMPTY, an empty entry does not exist."""
+    """Fill an entry; flags up to MOST are allowed.  With EMPTY, an empty entry does not exist.
+
+    With ZERO, a value whose first four bytes are zero empties it.
+    """
     index = load32(key)
     if flags > MOST:
         return -EINVAL
@@ -103,6 +127,9 @@ def fill(
         return -EEXIST
     if flags == EXIST and not there:
         return -ENOENT
+    if ZERO and not leading(value, load64(m + VALUE_SIZE)):
+        empty(m, key, epoch, BEYOND=E2BIG, MISSING=ENOENT)
+        return 0
     copy(m + load64(m + VALUES) + index * load64(m + STRIDE), value, load64(m + VALUE_SIZE))
     if not load8(place):
         store8(place, 1)
