@@ -6,7 +6,7 @@ import pytest
 
 from drybpf.errors import BudgetExceeded, HelperError
 from drybpf.hooks import HOOKS
-from drybpf.maps import MapType
+from drybpf.maps import Map, MapDefinition, MapType
 from drybpf.program import Program
 from space_programs import Twins
 
@@ -119,6 +119,29 @@ def test_a_walk_of_an_array_and_an_empty_map() -> None:
     twins = Twins(WALK.replace("BODY", SUM), flows=(MapType.ARRAY, 4, 8, 7))
     assert twins.run().value == 7 << 32
     assert Twins(WALK.replace("BODY", SUM), flows=HASH).run().value == 0
+
+
+@pytest.mark.parametrize("kind", [MapType.PROG_ARRAY, MapType.ARRAY_OF_MAPS, MapType.QUEUE])
+def test_a_walk_of_what_programs_cannot_see(kind: MapType) -> None:
+    twins = Twins(WALK.replace("BODY", SUM), flows=(kind, 0 if kind == MapType.QUEUE else 4, 4, 4))
+    for maps, program in zip(twins.maps, twins.programs, strict=True):
+        if kind == MapType.PROG_ARRAY:
+            maps["flows"][1] = program
+        elif kind == MapType.ARRAY_OF_MAPS:
+            maps["flows"][1] = Map.create(MapDefinition("inner", MapType.ARRAY, 4, 4, 1))
+    with pytest.raises(HelperError, match="map 'flows' has no values that programs see"):
+        twins.run()
+
+
+def test_a_walk_is_no_use_of_what_it_meets() -> None:
+    """As in the kernel, whose walk goes through the table past the look-up that marks."""
+    twins = Twins(WALK.replace("BODY", "mov r0, 1\n"), flows=(MapType.LRU_HASH, 4, 8, 2))
+    for maps in twins.maps:
+        maps["flows"].update({1: 1, 2: 2})
+    twins.run()
+    for maps in twins.maps:
+        maps["flows"][3] = 3
+    assert twins.each(lambda maps: [key[0] for key in maps["flows"]]) == [2, 3]
 
 
 TAIL = """

@@ -64,6 +64,8 @@ def for_each_map_elem(
     """
     walked = map_of(context, handle)
     entry = callback(context, function)
+    if walked.region is None:
+        raise refuse(context, f"map {walked.definition.name!r} has no values that programs see")
     if flags:
         return -EINVAL
     return _visit(context, walked, entry, argument, tuple(walked.keys_in_order()), 0, 0)
@@ -80,7 +82,7 @@ def _visit(
 ) -> int | Invoke:
     """Call for the next key that is still there; the number of calls where there is none."""
     for place in range(index, len(keys)):
-        offset = walked.lookup_element(keys[place], context.state.cpu)
+        offset = walked.find_element(keys[place], context.state.cpu)
         if offset < 0:
             continue
         start = context.memory.add("key", keys[place], writable=False).start

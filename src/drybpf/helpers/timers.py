@@ -131,8 +131,10 @@ def _begin(space: Space, host: Host, address: int) -> State | None:
 
 def _element(owner: Any, address: int) -> tuple[bytes, int] | None:  # noqa: ANN401 (a map)
     """The key of the value that an address lies in, and where that value begins."""
+    if owner.region is None:
+        return None
     for key in owner.keys_in_order():
-        value = owner.region.start + owner.lookup_element(key, 0)
+        value = owner.region.start + owner.find_element(key)
         if value <= address < value + owner.definition.value_size:
             return key, value
     return None

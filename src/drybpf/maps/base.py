@@ -215,6 +215,11 @@ class Map:
         self._check_size("key", key, self.definition.key_size)
         return _offset(self._operate["lookup"](key, cpu))
 
+    def find_element(self, key: bytes, cpu: int = 0) -> int:
+        """The same, but it does not count as a use where what is not used is forgotten."""
+        self._check_size("key", key, self.definition.key_size)
+        return _offset(self._operate["find"](key, cpu))
+
     def update_element(
         self, key: bytes, value: bytes, flags: int = 0, cpu: int = 0, epoch: int = 0
     ) -> int:
