@@ -319,6 +319,15 @@ def test_maps_are_made_by_name() -> None:
         create("hash", key=4, value=8)
 
 
+@pytest.mark.parametrize("kind", ["hash", "percpu_array", "lpm_trie", "queue", "ringbuf"])
+@pytest.mark.parametrize("wrong", [1e3, "8", None, 8.0])
+@pytest.mark.parametrize("name", ["key", "value", "entries", "flags", "cpus"])
+def test_sizes_are_whole_numbers(kind: str, wrong: Any, name: str) -> None:
+    sizes: dict[str, Any] = {"key": 8, "value": 8, "entries": 4096, name: wrong}
+    with pytest.raises(TypeError, match=r"a whole number|a size or a codec|operand"):
+        create(kind, **sizes)
+
+
 def test_a_map_that_nobody_has_goes_at_once() -> None:
     gone: list[bool] = []
     for native in (False, True):
@@ -341,3 +350,13 @@ def test_showing_a_map_takes_nothing_out() -> None:
     for kind in ("bloom_filter", "hash", "array", "devmap", "lpm_trie"):
         key = {"hash": 4, "lpm_trie": 8}.get(kind, 0)
         assert kind in create(kind, key=key, value=4, entries=3)._repr_html_()
+
+
+def test_popping_a_prefix_is_about_the_prefix_itself(make: Any) -> None:
+    made = make(MapType.LPM_TRIE, key=Number(8))
+    made["10.0.0.0/8"] = 1
+    assert made.pop("10.1.2.3", None) is made.pop("10.1.2.3", default=None) is None
+    with pytest.raises(KeyError):
+        made.pop("10.1.2.3")
+    assert (made.pop("10.0.0.0/8"), made.pop("10.0.0.0/8", 2)) == (1, 2)
+    assert len(made) == 0

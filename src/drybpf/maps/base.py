@@ -75,7 +75,8 @@ class Map:
         """Make an empty map.  `cpus` is how many values each key has where it has one a CPU.
 
         To type checkers it is `Any`, since what can be done with it depends on its type.
-        Raises `ValueError` for what the kernel refuses, `MapError` where there is no memory.
+        Raises `ValueError` for what the kernel refuses, `TypeError` for what is no whole number,
+        `MapError` where there is no memory.
         """
         cls = Map._classes.get(definition.type)
         if cls is None:
@@ -86,9 +87,11 @@ class Map:
         """Check the definition and take the memory, which costs nothing until it is used."""
         if definition.type not in self.TYPES:
             raise ValueError(f"a {type(self).__name__} is no map of type {definition.type.name}")
+        _check_whole("cpus", cpus)
         if not 1 <= cpus <= MAX_CPUS:
             raise ValueError(f"{cpus} CPUs are not between 1 and {MAX_CPUS}")
         for name in ("key_size", "value_size", "max_entries", "flags"):
+            _check_whole(name, getattr(definition, name))
             if not 0 <= getattr(definition, name) <= MAX_ENTRIES:
                 raise ValueError(f"{name} {getattr(definition, name)} has no 32 bits")
         self.definition, self.cpus = self._completed(definition, cpus), cpus
@@ -367,6 +370,11 @@ def _teller(made: Map) -> Callable[[], None]:
 
 RUNTIME = "drybpf.maps.native"  # a module that is loaded where native code is wanted
 _operations = [0]  # run in CPython by all maps
+
+
+def _check_whole(name: str, value: object) -> None:
+    if not isinstance(value, int):
+        raise TypeError(f"{name} is a whole number, not {type(value).__name__}")
 
 
 def stride(size: int) -> int:

@@ -41,8 +41,8 @@ def create(
     definition = MapDefinition(
         name or kind.name.lower(),
         kind,
-        key_size=key if isinstance(key, int) else key.size,
-        value_size=value if isinstance(value, int) else value.size,
+        key_size=_size("key", key),
+        value_size=_size("value", value),
         max_entries=entries,
         flags=flags,
         inner=inner,
@@ -51,6 +51,13 @@ def create(
         extra=extra,
     )
     return Map.create(definition, cpus=cpus)
+
+
+def _size(what: str, given: int | Codec) -> int:
+    size = given if isinstance(given, int) else getattr(given, "size", None)
+    if size is None:
+        raise TypeError(f"a {what} is a size or a codec, not {type(given).__name__}")
+    return size
 
 
 _NUMBERED = frozenset(

@@ -25,6 +25,7 @@ MAX_NODES = 1 << 27
 _ADDRESSES = IPv4Address, IPv6Address
 _NETWORKS = IPv4Network, IPv6Network
 _INTERFACES = IPv4Interface, IPv6Interface
+_MISSING: Any = object()
 _VERSIONS = {4: 4, 16: 6}  # by the bytes of the data
 
 
@@ -64,6 +65,17 @@ class LpmMap(KeyedMap):
             ip_network((key[4:], int.from_bytes(key[:4], "little")), strict=False)
             for key in self.keys_in_order()
         ]
+
+    def pop(self, key: Any, default: Any = _MISSING) -> Any:  # noqa: ANN401 (as codecs show it)
+        """Take just this prefix out, for its value; without it the default, else `KeyError`."""
+        offset = self._operate["exact"](self._packed_key(key), 0)
+        if offset != layout.NOTHING:
+            value = self._get(offset)
+            del self[key]
+            return value
+        if default is _MISSING:
+            raise KeyError(key)
+        return default
 
     def _packed_key(self, key: Any) -> bytes:  # noqa: ANN401 (as codecs show it)
         version = _VERSIONS.get(self.definition.key_size - 4)
