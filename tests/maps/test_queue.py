@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from errno import E2BIG, EINVAL, ENOENT, EOPNOTSUPP
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drybpf.errors import MapError
-from drybpf.maps import Map, MapType
+from drybpf.maps import Map, MapFlag, MapType
 from map_twins import Twins, definition, interpret
 
 FLAGS = st.sampled_from([0, 0, 0, 0, 1, 2, 2, 3, 4, 8])
@@ -120,3 +122,27 @@ def test_a_bloom_filter_is_seldom_wrong() -> None:
     made.clear()
     assert 5 not in made
     assert 5 in copy
+
+
+@pytest.mark.parametrize("at", [-1, -4000, 0, 1, 1 << 20, 1 << 70])
+def test_a_snapshot_of_another_filter(at: int) -> None:
+    made: Any = Map.create(definition(MapType.BLOOM_FILTER, 0, 4, 20))
+    made.add(7)
+    before = bytes(made.storage)
+    with pytest.raises(ValueError, match="leave its 32"):
+        made.restore({at: bytes([255]) * 33})
+    assert bytes(made.storage) == before
+    assert 7 in made
+
+
+def test_what_user_space_must_not_write_is_not_restored() -> None:
+    for kind, size, entries in (
+        (MapType.QUEUE, 4, 4),
+        (MapType.BLOOM_FILTER, 4, 4),
+        (MapType.RINGBUF, 0, 4096),
+    ):
+        made: Any = Map.create(replace(definition(kind, 0, size, entries), flags=MapFlag.RDONLY))
+        with pytest.raises(MapError, match="read-only"):
+            made.restore(made.snapshot())
+        made.keep()
+        made.reset()

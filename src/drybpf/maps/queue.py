@@ -80,6 +80,7 @@ class QueueMap(Keyless):
 
     def restore(self, snapshot: Iterable[Any]) -> None:
         """Make the contents those of a list, the oldest first."""
+        self._check_writable()
         self._fill([self._pack(value) for value in snapshot])
 
     def _rows(self) -> Iterable[tuple[Any, Any]]:
@@ -134,7 +135,15 @@ class BloomFilter(Keyless):
         return {at: block for at, block in blocks if any(block)}
 
     def restore(self, snapshot: dict[int, bytes]) -> None:
-        """Set the bits of a snapshot and no others."""
+        """Set the bits of a snapshot and no others; `ValueError` for what is none of this size."""
+        self._check_writable()
+        size = self._words[layout.INDEX_MASK] // 8 + 1
+        for at, block in snapshot.items():
+            if not 0 <= at <= size - len(block):
+                raise ValueError(f"{self.name}: {len(block)} bytes at {at} leave its {size}")
+        self._set_bits(snapshot)
+
+    def _set_bits(self, snapshot: dict[int, bytes]) -> None:
         self._storage.clear(self._words)
         begin = self._words[layout.INDEX]
         for at, block in snapshot.items():
@@ -145,7 +154,7 @@ class BloomFilter(Keyless):
 
     def _fill(self, contents: tuple[int, dict[int, bytes]]) -> None:
         count, bits = contents
-        self.restore(bits)
+        self._set_bits(bits)
         self._storage.set_word(layout.COUNT, count)
 
     def _describe(self) -> str:

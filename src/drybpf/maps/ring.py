@@ -109,6 +109,7 @@ class EventMap(Map):
 
     def restore(self, snapshot: Iterable[Any]) -> None:
         """Make the events those of a snapshot, for CPU 0."""
+        self._check_writable()
         packed = [self._encoded(value) for value in snapshot]
         self._fill([Event(0, data) for data in packed])
 
