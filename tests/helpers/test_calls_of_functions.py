@@ -252,6 +252,44 @@ def test_timers_that_are_cancelled_or_wrong() -> None:
         assert program.run_timers() == ()
 
 
+NEW_TIMER = """
+    stw [r10-4], 1
+    stdw [r10-32], 0
+    stdw [r10-24], 0
+    stdw [r10-16], 0
+    lddw r1, {timers}
+    mov r2, r10
+    add r2, -4
+    mov r3, r10
+    add r3, -32
+    mov r4, 1
+    call 2
+""" + TIMER.replace("stw [r10-4], 1", "")
+
+
+@pytest.mark.parametrize("kind", [MapType.HASH, MapType.LRU_HASH])
+@pytest.mark.parametrize("gone", ["deleted", "cleared", "reset", "pushed out"])
+def test_the_timer_of_an_element_goes_with_it(kind: MapType, gone: str) -> None:
+    """As in the kernel, where deleting frees it: another element in its place has none."""
+    twins = Twins(NEW_TIMER.replace("CANCEL", ""), timers=(kind, 4, 24, 1))
+    for _ in range(3):
+        assert twins.run().value == 0
+        for maps in twins.maps:
+            if gone == "deleted" or (kind == MapType.HASH and gone == "pushed out"):
+                del maps["timers"][1]
+            elif gone == "cleared":
+                maps["timers"].clear()
+            elif gone == "reset":
+                maps["timers"].reset()
+            else:
+                maps["timers"][2] = 0
+                del maps["timers"][2]
+    for maps, program in zip(twins.maps, twins.programs, strict=True):
+        maps["timers"][7] = 0  # lies where one of the others was
+        program.host.clock.now = 1 << 40  # type: ignore[attr-defined]
+        assert program.run_timers() == ()
+
+
 def test_a_timer_for_ever_ends() -> None:
     """A timer that starts itself for a time that has passed waits for the next call."""
     text = TIMER.replace("CANCEL", "").replace(

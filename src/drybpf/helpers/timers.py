@@ -38,7 +38,27 @@ class Timer:
 
 def _timer(context: Context, address: int) -> Timer | None:
     context.memory.check(address, _SIZE, write=True)
-    return cast("Timer | None", context.state.space.timers.get(address))
+    space = context.state.space
+    timer = cast("Timer | None", space.timers.get(address))
+    if timer is not None and not _mark(space, timer.map, address):
+        del space.timers[address]  # its element was deleted, this is another one
+        return None
+    return timer
+
+
+def _mark(space: Space, handle: int, address: int, *, begin: bool = False) -> bool:
+    """Whether the element at an address is still the one whose timer began.
+
+    The last byte of the gap behind a value, which no program sees, tells it: a new element has 0
+    there, and so has a map that was cleared.
+    """
+    region = space.maps[handle].region
+    if region is None or region.mask == -1 or not 0 <= address - region.start < region.length:
+        return True  # no map's value, of which nothing is known
+    place = address - region.start | region.mask
+    if begin:
+        region.data[place] = 1
+    return bool(region.data[place])
 
 
 def timer_init(context: Context, address: int, handle: int, flags: int, *_: int) -> int:
@@ -49,6 +69,7 @@ def timer_init(context: Context, address: int, handle: int, flags: int, *_: int)
     if _timer(context, address) is not None:
         return -EBUSY
     context.state.space.timers[address] = Timer(handle)
+    _mark(context.state.space, handle, address, begin=True)
     return 0
 
 
@@ -116,7 +137,8 @@ def _begin(space: Space, host: Host, address: int) -> State | None:
     timer.expires = None
     owner: Any = space.maps[timer.map]
     element = _element(owner, address)
-    if element is None or timer.code is None:
+    there = element is not None and _mark(space, timer.map, address)
+    if element is None or timer.code is None or not there:
         del space.timers[address]
         return None
     key, value = element

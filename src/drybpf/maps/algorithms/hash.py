@@ -201,6 +201,8 @@ def update(
     if entry == NOTHING:
         return -ENOMEM
     copy(m + load64(m + KEYS) + entry * load64(m + KEY_STRIDE), key, size)
+    # The byte that ends the gap behind the value says whether the value has a timer: see timers.
+    store8(m + load64(m + VALUES) + entry * load64(m + STRIDE) + load64(m + STRIDE) - 1, 0)
     write(m, entry, value, cpu, 1)
     if LRU:
         store8(m + load64(m + MARKS) + entry, 0)
