@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from drybpf.helpers.arguments import map_of, u32
+from drybpf.helpers.arguments import map_of, refuse, u32
 from drybpf.helpers.errno import EINVAL
-from drybpf.maps import MapType
+from drybpf.maps import MapFlag, MapType
 from drybpf.state import Context
 
 _EXIST = 2  # BPF_EXIST: for queues, the oldest value makes room
@@ -36,11 +36,19 @@ def _address(asked: Any, offset: int) -> int:  # noqa: ANN401 (a map)
     return 0 if offset < 0 or asked.region is None else int(asked.region.start + offset)
 
 
+def _changeable(context: Context, handle: int) -> Any:  # noqa: ANN401 (a map)
+    """The map of a handle; a fault where programs may only read it, which no verifier lets by."""
+    found = map_of(context, handle)
+    if found.definition.flags & MapFlag.RDONLY_PROG:
+        raise refuse(context, f"map {found.definition.name!r} is read-only for programs")
+    return found
+
+
 def map_update_elem(
     context: Context, handle: int, key: int, value: int, flags: int, *_: int
 ) -> int:
     """Set a key's value; 0 or a negative error."""
-    changed = map_of(context, handle)
+    changed = _changeable(context, handle)
     key_bytes = context.read(key, changed.definition.key_size)
     data = context.read(value, changed.definition.value_size)
     result: int = changed.update_element(key_bytes, data, flags, context.state.cpu, _epoch(context))
@@ -49,7 +57,7 @@ def map_update_elem(
 
 def map_delete_elem(context: Context, handle: int, key: int, *_: int) -> int:
     """Delete a key; 0 or a negative error.  The value's memory stays valid for the run."""
-    changed = map_of(context, handle)
+    changed = _changeable(context, handle)
     result: int = changed.delete_element(
         context.read(key, changed.definition.key_size), _epoch(context)
     )
@@ -62,7 +70,7 @@ def _epoch(context: Context) -> int:
 
 def map_push_elem(context: Context, handle: int, value: int, flags: int, *_: int) -> int:
     """Put a value into a queue, a stack or a Bloom filter; 0 or a negative error."""
-    changed = map_of(context, handle)
+    changed = _changeable(context, handle)
     data = context.read(value, changed.definition.value_size)
     if flags & ~_EXIST:
         return -EINVAL
@@ -72,7 +80,7 @@ def map_push_elem(context: Context, handle: int, value: int, flags: int, *_: int
 
 def map_pop_elem(context: Context, handle: int, value: int, *_: int) -> int:
     """Take the next value out; 0, or a negative error and zeros where there is none."""
-    changed = map_of(context, handle)
+    changed = _changeable(context, handle)
     context.memory.check(value, changed.definition.value_size, write=True)
     result, data = changed.pop_element()
     context.write(value, data)

@@ -45,6 +45,12 @@ def _has_map(register: int, kind: str) -> Callable[[FunctionText, int], bool]:
     return applies
 
 
+def _is_changeable(f: FunctionText, pc: int) -> bool:
+    """Whether r1 holds a known map with values that programs may write."""
+    shape = f.options.around.map_of(f.guesses[pc][1])
+    return shape is not None and shape.values is not None and shape.values.writable
+
+
 def _map(f: FunctionText, pc: int, register: int = 1) -> MapShape:
     """The map in a register; a wrong guess leaves."""
     shape = f.options.around.map_of(f.guesses[pc][register])
@@ -218,8 +224,8 @@ def _pointer(f: FunctionText, word: int) -> Value:
 
 LOWERINGS: dict[str, Lowering] = {
     "map_lookup_elem": Lowering((2,), _map_lookup, _has_map(1, "values")),
-    "map_update_elem": Lowering((2, 3), _map_update, _has_map(1, "values")),
-    "map_delete_elem": Lowering((2,), _map_delete, _has_map(1, "values")),
+    "map_update_elem": Lowering((2, 3), _map_update, _is_changeable),
+    "map_delete_elem": Lowering((2,), _map_delete, _is_changeable),
     "get_smp_processor_id": Lowering((), _smp_processor_id),
     "csum_diff": Lowering((), sums.csum_diff, sums.applies),
     "xdp_adjust_head": Lowering((), adjust.adjust_head, adjust.is_sealed),
