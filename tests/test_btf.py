@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -325,3 +326,23 @@ def test_mutated_btf_gives_a_result_or_an_object_error(data: st.DataObject) -> N
         read_btf_ext(bytes(sections[1]), btf)
         for type_id in range(len(btf.types)):
             btf.size_of(type_id)
+
+
+def test_long_chains_of_types_are_refused_at_once() -> None:
+    """As in the kernel; each member would else walk the whole chain of typedefs again."""
+    writer = BtfWriter()
+    link = number = writer.type(1, "int", 4, INT)
+    for _ in range(20_000):
+        link = writer.type(8, "t", link)
+    matrix = number
+    for _ in range(20_000):
+        matrix = writer.type(3, "", 0, [matrix, number, 2**32 - 1])
+    btf = read_btf(writer.build())
+    begin = process_time()
+    for _ in range(20_000):
+        with pytest.raises(ObjectError, match="behind 32 others"):
+            btf.resolve(link)
+        with pytest.raises(ObjectError, match="has no size"):
+            btf.size_of(matrix)
+    assert process_time() - begin < 10
+    assert btf.resolve(number + 31) == btf.types[number]

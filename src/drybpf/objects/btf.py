@@ -19,6 +19,7 @@ from drybpf.objects.strings import StringTable
 
 MAGIC = 0xEB9F
 POINTER_SIZE = 8
+DEEPEST = 32  # types behind each other; the kernel's MAX_RESOLVE_DEPTH
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
 _INT = struct.Struct("<I")
@@ -55,20 +56,22 @@ class Btf:
 
     @cached_property
     def _by_essential_name(self) -> Mapping[str, tuple[int, ...]]:
-        names: dict[str, tuple[int, ...]] = {}
+        names: dict[str, list[int]] = {}
         for name, ids in self._by_name.items():
-            plain = without_flavour(name)
-            names[plain] = names.get(plain, ()) + ids
-        return MappingProxyType(names)
+            names.setdefault(without_flavour(name), []).extend(ids)
+        return MappingProxyType({name: tuple(ids) for name, ids in names.items()})
 
     def resolve(self, type_id: int) -> t.BtfType:
-        """The type behind typedefs and modifiers; raises `ObjectError` where they form a ring."""
-        for _ in self.types:
+        """The type behind typedefs and modifiers.
+
+        Raises `ObjectError` where they form a ring, or are more than the kernel follows.
+        """
+        for _ in range(DEEPEST):
             found = self.types[type_id]
             if not isinstance(found, t.Typedef | t.Modifier):
                 return found
             type_id = found.target
-        raise ObjectError(f".BTF: type {type_id} stands for itself")
+        raise ObjectError(f".BTF: type {type_id} stands for itself, or behind {DEEPEST} others")
 
     def size_of(self, type_id: int) -> int:
         """The size of a value of the type, in bytes.
@@ -76,7 +79,7 @@ class Btf:
         Raises `ObjectError` for a type without a size, such as a function or `void`.
         """
         count = 1
-        for _ in self.types:
+        for _ in range(DEEPEST):
             found = self.resolve(type_id)
             match found:
                 case t.Array():
