@@ -14,10 +14,11 @@ from drybpf.errors import ObjectError
 from drybpf.isa import Instruction, decode, encode
 from drybpf.objects.btf import Btf, read_btf, without_flavour
 from drybpf.objects.btf_ext import Access
-from drybpf.objects.btf_types import Struct
+from drybpf.objects.btf_types import Struct, Void
 from drybpf.objects.core import Answer, Kind, Relocator, corrected
 from drybpf.objects.core_access import walk
 from drybpf.objects.loader import RUNNING_KERNEL, target_btf
+from drybpf.objects.strings import StringTable
 from elf_writer import EXIT, one_program
 from object_runs import run_object
 from support import fixture
@@ -473,3 +474,38 @@ def test_deep_types_do_not_exhaust_the_stack() -> None:
     assert t.answer(Kind.TYPE_MATCHES, asked) in (Answer(0), Answer(1))
     btf: Btf = read_btf(t.local.build())
     assert walk(btf, asked, "0:0:0:0").bit == 0
+
+
+def test_branching_signatures_are_given_up() -> None:
+    """Functions of functions: every level would double the comparisons."""
+    t = Types()
+    for writer in (t.local, t.target):
+        asked, *_ = ints(writer)
+        for _ in range(31):
+            asked = writer.type(13, "", asked, [0, asked], vlen=1)
+        asked = writer.type(8, "f", asked)
+    begin = process_time()
+    with pytest.raises(ObjectError, match="comparisons"):
+        t.answer(Kind.TYPE_EXISTS, asked)
+    assert process_time() - begin < 20
+
+
+def test_branching_anonymous_structures_are_searched_once() -> None:
+    t = Types()
+    number, *_ = ints(t.local)
+    asked = struct(t.local, "s", 4, ("x", number, 0))
+    inner, *_ = ints(t.target)
+    for _ in range(30):
+        inner = struct(t.target, "", 4, ("", inner, 0), ("", inner, 0))
+    struct(t.target, "s", 4, ("", inner, 0))
+    begin = process_time()
+    assert t.answer(Kind.FIELD_EXISTS, asked, "0:0") == Answer(0)
+    assert process_time() - begin < 5
+
+
+def test_many_flavours_of_a_name() -> None:
+    flavours = tuple(Struct(f"s___{index}", 4, (), union=False) for index in range(100_000))
+    btf = Btf((Void(), *flavours), StringTable(b"\0", ""))
+    begin = process_time()
+    assert btf.essentially_named("s") == tuple(range(1, 100_001))
+    assert process_time() - begin < 5

@@ -6,7 +6,6 @@ the indices of members and elements.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drybpf.errors import ObjectError
@@ -78,7 +77,7 @@ def follow(steps: tuple[Step, ...], relations: Relations, candidate: int) -> Wal
     for step in others:
         found, bits = target.resolve(type_id), 0
         if step.name:
-            place = next(_named(target, type_id, step.name), None)
+            place = _named(target, type_id, step.name)
             if place is None or not relations.fields(step.type, place.type):
                 return None
             bit, bits, type_id = bit + place.offset, place.bits, place.type
@@ -96,12 +95,21 @@ def _within(array: t.Array, index: int, *, last: bool) -> bool:
     return index < array.count or (last and array.count <= 1)
 
 
-def _named(btf: Btf, type_id: int, name: str, depth: int = 0) -> Iterator[t.Member]:
-    """A member of that name, those of structures without a name included."""
+def _named(btf: Btf, type_id: int, name: str) -> t.Member | None:
+    """A member of that name, those of structures without a name included; None where none is."""
+    return _find(btf, type_id, name, set(), 0)
+
+
+def _find(btf: Btf, type_id: int, name: str, searched: set[int], depth: int) -> t.Member | None:
+    """The same; types in `searched` have none, and are not looked at again."""
     found = btf.resolve(type_id)
-    for member in found.members if isinstance(found, t.Struct) and depth < DEEPEST else ():
+    if type_id in searched or depth >= DEEPEST or not isinstance(found, t.Struct):
+        return None
+    searched.add(type_id)
+    for member in found.members:
         if member.name == name:
-            yield member
-        elif not member.name:
-            for inner in _named(btf, member.type, name, depth + 1):
-                yield t.Member(name, inner.type, member.offset + inner.offset, inner.bits)
+            return member
+        inner = None if member.name else _find(btf, member.type, name, searched, depth + 1)
+        if inner is not None:
+            return t.Member(name, inner.type, member.offset + inner.offset, inner.bits)
+    return None

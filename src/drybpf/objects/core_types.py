@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from drybpf.errors import ObjectError
 from drybpf.objects import btf_types as t
 from drybpf.objects.btf import Btf, without_flavour
 
 DEEPEST = 32  # types behind types
+MOST_COMPARED = 1 << 20  # pairs of types of all questions; members and parameters multiply them
 
 
 def candidates(local: t.BtfType, target: Btf) -> Iterator[int]:
@@ -41,6 +43,7 @@ class Relations:
     local: Btf
     target: Btf
     _matches: dict[tuple[int, int, bool], bool] = field(default_factory=dict)
+    _left: int = MOST_COMPARED
 
     def fields(self, local_id: int, target_id: int) -> bool:
         """Whether an accessed field of one type may be found as one of the other."""
@@ -60,7 +63,8 @@ class Relations:
         return False
 
     def exist(self, local_id: int, target_id: int, depth: int = 0) -> bool:
-        """Whether one type exists as the other."""
+        """Whether one type exists as the other; an `ObjectError` where they are too intricate."""
+        self._count()
         for _ in range(DEEPEST):
             local, other = self.local.resolve(local_id), self.target.resolve(target_id)
             if not same_kind(local, other) or depth > DEEPEST:
@@ -80,7 +84,11 @@ class Relations:
         return False
 
     def match(self, local_id: int, target_id: int, depth: int = 0, *, behind: bool = False) -> bool:
-        """Whether one type has all that the other has; `behind` a pointer names are enough."""
+        """Whether one type has all that the other has; `behind` a pointer names are enough.
+
+        Raises `ObjectError` where they are too intricate.
+        """
+        self._count()
         key = (local_id, target_id, behind)
         if key not in self._matches:
             self._matches[key] = True  # of a type that leads back to itself
@@ -88,6 +96,11 @@ class Relations:
                 local_id, target_id, behind=behind, depth=depth
             )
         return self._matches[key]
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise ObjectError(f".BTF.ext: CO-RE asks for more than {MOST_COMPARED} comparisons")
 
     def _match(self, local_id: int, target_id: int, *, behind: bool, depth: int) -> bool:
         local, other = self.local.resolve(local_id), self.target.resolve(target_id)
