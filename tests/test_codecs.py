@@ -345,3 +345,15 @@ def test_types_that_hold_themselves_or_are_too_deep_or_large() -> None:
 
 def test_a_record_says_which_it_is() -> None:
     assert repr(Record(Structure("", 4, {"a": Field(U32, 0)}), bytes(4))) == "record(a=0)"
+
+
+def test_anonymous_structures_do_not_multiply() -> None:
+    """So many of them with so many fields, all in the same four bytes."""
+    count = 5_000
+    writer = BtfWriter()
+    number = writer.type(1, "int", 4, [32])
+    members = [word for index in range(count) for word in (writer.string(f"f{index}"), number, 0)]
+    inner = writer.type(5, "", 4, members, vlen=count)
+    outer = writer.type(5, "u", 4, [0, inner, 0] * count, vlen=count)
+    with pytest.raises(ObjectError, match="anonymous structures have more than"):
+        Types(read_btf(writer.build())).codec(outer)

@@ -21,6 +21,7 @@ from drybpf.objects.codecs import (
 
 DEEPEST = 32  # arrays and structures within each other
 LARGEST = 1 << 30  # bytes of a value
+MOST_FIELDS = 1 << 20  # of structures without a name, put into those around them
 
 
 class Types:
@@ -30,6 +31,7 @@ class Types:
         """Make codecs of these types when they are asked for."""
         self._btf = btf
         self._made: dict[int, Codec] = {}
+        self._left = MOST_FIELDS
 
     def codec(self, type_id: int, depth: int = 0) -> Codec:
         """The codec of a type.
@@ -110,6 +112,9 @@ class Types:
         begin = member.offset // 8
         if begin + inner.size > size:
             raise ObjectError(".BTF: an anonymous structure lies outside the one around it")
+        self._left -= len(inner.fields)
+        if self._left < 0:
+            raise ObjectError(f".BTF: anonymous structures have more than {MOST_FIELDS} fields")
         return {
             name: Field(
                 known.codec,
