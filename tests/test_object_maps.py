@@ -570,3 +570,12 @@ def test_helpers_given_are_seen_but_not_changed() -> None:
     with obj.helpers.replace("bpf_map_lookup_elem", lambda *_: 0) as calls:
         assert obj["leaf"].run(bytes(60)).value == 3
     assert [call.arguments[0] for call in calls] == [obj.maps.totals.handle]
+
+
+def test_a_ring_of_a_negative_size_is_no_map() -> None:
+    w = MapWriter()
+    negative = w.btf.type(6, "", 4, [w.btf.string("x"), -1], vlen=1, flag=1)
+    ring = w.definition(type=MapType.RINGBUF, _max_entries=negative)
+    obj = load(w.build(("r", ring, 0)).build())
+    assert "max_entries -1 has no 32 bits" in obj.unsupported[0]
+    assert not obj.maps

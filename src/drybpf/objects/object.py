@@ -250,7 +250,7 @@ def _pinned(name: str, space: Space) -> Map | None:
 
 def _fitted(definition: MapDefinition) -> MapDefinition:
     """As libbpf does it, a ring buffer's size is rounded up to a power of two of pages."""
-    if definition.type != MapType.RINGBUF or not definition.max_entries:
+    if definition.type != MapType.RINGBUF or definition.max_entries <= 0:
         return definition
     size = max(_PAGE, 1 << (definition.max_entries - 1).bit_length())
     return replace(definition, max_entries=size)
