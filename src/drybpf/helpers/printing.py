@@ -8,16 +8,19 @@ A format is text with `%d %i %u %x %X %c %s %p`, lengths `l` and `ll`, a width a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from drybpf.helpers.arguments import M32, s32, s64, u32
-from drybpf.helpers.errno import EINVAL
+from drybpf.helpers.errno import EINVAL, ENOSPC
 from drybpf.helpers.memory import read_anywhere, read_string_anywhere, read_user
 from drybpf.records import Output
 from drybpf.state import Context
 
 _MOST_ARGUMENTS = 12  # MAX_BPRINTF_VARARGS
-_LONGEST = 1024  # bytes of what one call prints, MAX_BPRINTF_BUF
+_LONGEST = 1024  # bytes of what is traced, a zero byte included: MAX_BPRINTF_BUF
+_LONGEST_OUTPUT = 1 << 15  # bytes that an iterator's reader has room for
+_ROOM = 512  # bytes for all arguments of a call, copies of strings included: MAX_BPRINTF_BIN_ARGS
+_WIDEST = (1 << 23) - 1  # FIELD_WIDTH_MAX
 _SPECIFIER = re.compile(
     rb"%(?:(?P<percent>%)|(?P<flags>[-+ 0]*)(?P<width>[1-9][0-9]*)?"
     rb"(?:(?P<length>l{0,2})(?P<number>[diuxX])|(?P<text>c|s(?=[^0-9A-Za-z\x80-\xff]|$))"
@@ -50,11 +53,12 @@ def trace_vprintk(context: Context, text: int, size: int, data: int, length: int
 
 def _trace(context: Context, text: int, size: int, arguments: Sequence[int]) -> int:
     try:
-        printed = _format(context, context.read(text, u32(size)), arguments)
+        read = context.read(text, u32(size))
+        printed, length = _format(context, read, arguments, _LONGEST - 1)
     except _Refused as refused:
         return -refused.error
     context.print(printed.decode(errors="backslashreplace").removesuffix("\n"))
-    return len(printed)
+    return length
 
 
 def snprintf(context: Context, to: int, room: int, text: int, data: int, length: int) -> int:
@@ -64,12 +68,13 @@ def snprintf(context: Context, to: int, room: int, text: int, data: int, length:
     if arguments is None:
         return -EINVAL
     try:
-        printed = _format(context, context.read_string(text) + b"\0", arguments)
+        read = context.read_string(text) + b"\0"
+        printed, needed = _format(context, read, arguments, max(u32(room) - 1, 0))
     except _Refused as refused:
         return -refused.error
     if u32(room):
-        context.write(to, printed[: u32(room) - 1] + b"\0")
-    return len(printed) + 1
+        context.write(to, printed + b"\0")
+    return needed + 1
 
 
 def seq_printf(context: Context, _file: int, text: int, size: int, data: int, length: int) -> int:
@@ -78,7 +83,7 @@ def seq_printf(context: Context, _file: int, text: int, size: int, data: int, le
     if arguments is None:
         return -EINVAL
     try:
-        printed = _format(context, context.read(text, u32(size)), arguments)
+        printed, _ = _format(context, context.read(text, u32(size)), arguments, _LONGEST_OUTPUT)
     except _Refused as refused:
         return -refused.error
     context.record(Output(printed))
@@ -100,13 +105,19 @@ def _array(context: Context, data: int, length: int) -> tuple[int, ...] | None:
     return tuple(int.from_bytes(read[begin : begin + 8], "little") for begin in range(0, length, 8))
 
 
-def _format(context: Context, text: bytes, arguments: Sequence[int]) -> bytes:
-    """What is printed.  Raises `_Refused` as the kernel refuses: before anything is printed."""
+def _format(
+    context: Context, text: bytes, arguments: Sequence[int], limit: int
+) -> tuple[bytes, int]:
+    """What is printed, cut to a limit, and how long it is uncut.
+
+    Raises `_Refused` as the kernel refuses: before anything is printed.
+    """
     text, end, _ = text.partition(b"\0")
     if not end:
         raise _Refused(EINVAL)
     pieces: list[bytes] = []
-    given = iter(arguments)
+    more = 0  # bytes of padding that are beyond the limit, and so not made
+    printer = _Arguments(context, arguments)
     place = 0
     while place < len(text):
         if text[place] != ord("%"):
@@ -118,36 +129,84 @@ def _format(context: Context, text: bytes, arguments: Sequence[int]) -> bytes:
         match = _SPECIFIER.match(text, place)
         if match is None:
             raise _Refused(EINVAL)
-        pieces.append(b"%" if match["percent"] else _argument(context, match, given))
+        shown = b"%" if match["percent"] else printer.show(match)
+        width = _width(match)
+        made = min(width, limit + len(shown))
+        more += max(width, len(shown)) - max(made, len(shown))
+        pieces.append(_pad(match, shown, made))
         place = match.end()
-    return b"".join(pieces)[: _LONGEST - 1]
+    printed = b"".join(pieces)
+    return printed[:limit], len(printed) + more
 
 
-def _argument(context: Context, match: re.Match[bytes], given: Iterator[int]) -> bytes:
-    """One argument as its specifier wants it."""
-    value = next(given, None)
-    if value is None:
-        raise _Refused(EINVAL)
-    shown = _show(context, match, value)
-    flags, width = match["flags"], int(match["width"] or 0)
-    if match["number"]:
-        return _pad_number(shown, flags, width)
-    return shown.ljust(width) if b"-" in flags else shown.rjust(width)
+def _width(match: re.Match[bytes]) -> int:
+    """The least width of a field; IP addresses have none, as their text is made beforehand."""
+    if not match["width"] or match["ip"] or match["symbol"] == b"B":
+        return 0
+    width = 0
+    for digit in match["width"]:
+        width = s32(10 * width + digit - ord("0"))
+    return min(max(width, 0), _WIDEST)
 
 
-def _show(context: Context, match: re.Match[bytes], value: int) -> bytes:
-    if match["number"]:
-        return _number(match, value)
-    if match["text"] == b"c":
-        return bytes([value & 0xFF])
-    if match["text"] == b"s" or match["space"]:
-        reader = read_user if match["space"] == b"u" else read_anywhere
-        return read_string_anywhere(context, value, _LONGEST - 1, reader) or b""
-    if match["ip"]:
-        return _address(context, match["ip"], value)
-    if match["symbol"] in (b"s", b"S", b"B"):
-        return context.host.symbol(value).encode()
-    return (b"%x" if match["width"] else b"%016x") % value
+def _pad(match: re.Match[bytes], shown: bytes, width: int) -> bytes:
+    flags = match["flags"] or b""
+    if b"-" in flags:
+        return shown.ljust(width)
+    return shown.zfill(width) if match["number"] and b"0" in flags else shown.rjust(width)
+
+
+class _Arguments:
+    """The arguments of a call in order; together they must find room in a buffer."""
+
+    def __init__(self, context: Context, arguments: Sequence[int]) -> None:
+        self._context, self._given = context, iter(arguments)
+        self._used = 0
+
+    def show(self, match: re.Match[bytes]) -> bytes:
+        """The next argument as its specifier wants it, but for its width."""
+        value = next(self._given, None)
+        if value is None:
+            raise _Refused(EINVAL)
+        context = self._context
+        if match["number"]:
+            self._take(8 if match["length"] else 4, alignment=4)
+            return _number(match, value)
+        if match["text"] == b"c":
+            self._take(1)
+            return bytes([value & 0xFF])
+        if match["text"] == b"s" or match["space"]:
+            reader = read_user if match["space"] == b"u" else read_anywhere
+            return self._keep(read_string_anywhere(context, value, self._rest(), reader) or b"")
+        if match["ip"]:
+            if self._rest() + 1 < (4 if match["ip"][1:] == b"4" else 16):
+                raise _Refused(ENOSPC)
+            return self._keep(_address(context, match["ip"], value))
+        if match["symbol"] == b"B":
+            return self._keep(context.host.symbol(value).encode())
+        self._take(8, alignment=4)
+        if match["symbol"] in (b"s", b"S"):
+            return context.host.symbol(value).encode()
+        return (b"%x" if match["width"] else b"%016x") % value
+
+    def _take(self, size: int, alignment: int = 1) -> None:
+        """Use up room."""
+        self._used += -self._used % alignment
+        if _ROOM - self._used < size:
+            raise _Refused(ENOSPC)
+        self._used += size
+
+    def _rest(self) -> int:
+        """The characters for which there is room, beside a zero byte."""
+        if self._used >= _ROOM:
+            raise _Refused(ENOSPC)
+        return _ROOM - self._used - 1
+
+    def _keep(self, text: bytes) -> bytes:
+        """A text cut to the room there is for it and a zero byte."""
+        text = text[: self._rest()]
+        self._used += len(text) + 1
+        return text
 
 
 def _number(match: re.Match[bytes], value: int) -> bytes:
@@ -162,12 +221,6 @@ def _number(match: re.Match[bytes], value: int) -> bytes:
             if flag in match["flags"]:
                 return flag + shown
     return shown
-
-
-def _pad_number(shown: bytes, flags: bytes, width: int) -> bytes:
-    if b"-" in flags:
-        return shown.ljust(width)
-    return shown.zfill(width) if b"0" in flags else shown.rjust(width)
 
 
 def _address(context: Context, kind: bytes, pointer: int) -> bytes:
