@@ -261,3 +261,21 @@ def test_typed_pointers_lead_into_the_kernels_memory() -> None:
             run(f"ldxdw r1, [r1]\n{bad}\nexit", HOOKS["lsm"], host=_traced, args=arguments)
     with pytest.raises(MemoryFault):
         run(text, HOOKS["raw_tracepoint"], host=_traced, args=arguments)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_headers_before_a_datagram_are_not_there(start: int) -> None:
+    """An sk_reuseport program's packet begins at the transport header: as if none were set."""
+    text = f"""mov r6, r1
+        mov r2, 0
+        mov r3, r10
+        add r3, -8
+        stdw [r3], 77
+        mov r4, 8
+        mov r5, {start}
+        call 68
+        ldxdw r1, [r10-8]
+        mul r1, 1000
+        sub r0, r1
+        exit"""
+    assert run(text, HOOKS["sk_reuseport"]).value == (1 << 64) - 14  # -EFAULT and zeros

@@ -6,7 +6,7 @@ from drybpf.helpers.arguments import set_field, u32
 from drybpf.helpers.checksums import add32, sum32
 from drybpf.helpers.errno import EFAULT, EINVAL, ENOMEM
 from drybpf.helpers.packet import load_bytes, packet_length, store_bytes
-from drybpf.helpers.skb import CHECKSUM_COMPLETE, skb_of
+from drybpf.helpers.skb import CHECKSUM_COMPLETE, SkbState, skb_of
 from drybpf.state import Context
 
 _LARGEST = (1 << 31) - 1  # the largest offset
@@ -36,7 +36,9 @@ def _give(context: Context, to: int, length: int, data: bytes | None) -> int:
 
 
 def _load_relative(context: Context, offset: int, length: int, start: int) -> bytes | None:
-    skb = skb_of(context)
+    skb = context.state.hook
+    if not isinstance(skb, SkbState):
+        return None  # an sk_reuseport program's packet, of which no header but transport's is there
     if start == _NETWORK_HEADER:
         return load_bytes(context, skb.network + offset, length)
     if start != _MAC_HEADER or not (skb.network or skb.hidden):
