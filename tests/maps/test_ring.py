@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import deque
+from copy import copy, deepcopy
 from errno import E2BIG, EAGAIN, EINVAL, ENOSPC, EOPNOTSUPP
 from typing import Any
 
@@ -184,3 +186,16 @@ def test_events_are_bytes(wrong: object) -> None:
     ring.push(bytearray(b"ab"))
     ring.push(memoryview(b"cd"))
     assert list(ring) == [b"ab", b"cd"]
+
+
+@pytest.mark.parametrize("kind", [MapType.RINGBUF, MapType.PERF_EVENT_ARRAY])
+def test_copies_show_events_the_same_way(kind: MapType) -> None:
+    made: Any = Map.create(definition(kind, 0, 0, SIZE))
+    made.codec = RawBytes(3)
+    put = made.output if kind == MapType.RINGBUF else lambda data: made.output(0, data)
+    while put(bytes(1 << 11 if kind == MapType.RINGBUF else 1 << 20)) == 0:
+        pass
+    for twin in (made.copy(), copy(made), deepcopy(made), pickle.loads(pickle.dumps(made))):  # noqa: S301 (our own)
+        assert (twin.codec, twin.lost, twin.snapshot()) == (made.codec, 1, made.snapshot())
+    made.reset()
+    assert (made.codec, made.lost, len(made)) == (RawBytes(3), 0, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from drybpf.maps import layout
 from drybpf.maps.algorithms.ring import BUSY, DISCARDED, SIZE
@@ -129,6 +129,29 @@ class EventMap(Map):
         self._storage.clear(self._words)
         for event in contents:
             self._write(event)
+
+    def copy(self) -> Self:
+        """A new map with the same events, codec and count of lost ones, in no space."""
+        twin = super().copy()
+        twin._take_over(self.codec, self.lost)  # noqa: SLF001 (of the same class)
+        return twin
+
+    __copy__ = copy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the codec, too, which may be the user's, and how many events were lost."""
+        make, arguments, state = super().__reduce__()
+        return make, arguments, (state, self.codec, self.lost)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Fill in what was pickled."""
+        own, codec, lost = state
+        super().__setstate__(own)
+        self._take_over(codec, lost)
+
+    def _take_over(self, codec: Codec | None, lost: int) -> None:
+        self.codec = codec
+        self._storage.set_word(layout.LOST, lost)
 
     def _write(self, event: Event) -> None:
         self._signed_call("output", event.data, len(event.data), 0, event.cpu)
