@@ -360,3 +360,40 @@ def test_popping_a_prefix_is_about_the_prefix_itself(make: Any) -> None:
         made.pop("10.1.2.3")
     assert (made.pop("10.0.0.0/8"), made.pop("10.0.0.0/8", 2)) == (1, 2)
     assert len(made) == 0
+
+
+class Text(bytes):
+    """Bytes that are a number, too, which native code must not take for an address."""
+
+    def __index__(self) -> int:
+        return 8
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A codec that does not give bytes."""
+
+    size: int = 4
+
+    def unpack(self, data: bytes) -> bytes:
+        return data
+
+    def pack(self, value: Any) -> Any:
+        return value
+
+
+@pytest.mark.parametrize("wrong", [Text(b"1234"), memoryview(b"1234"), "1234", [1, 2, 3, 4]])
+def test_codecs_give_bytes_and_nothing_else(make: Any, wrong: Any) -> None:
+    for kind, key, value in (
+        (MapType.HASH, b"1234", wrong),
+        (MapType.HASH, wrong, b"1234"),
+        (MapType.ARRAY, 1, wrong),
+        (MapType.PERCPU_HASH, b"1234", wrong),
+    ):
+        made = make(kind, key=U32 if kind == MapType.ARRAY else Odd(), value=Odd())
+        with pytest.raises(TypeError, match="is bytes here, not"):
+            made[key] = value
+    made = make(MapType.QUEUE, key=None, value=Odd())
+    with pytest.raises(TypeError, match="is bytes here, not"):
+        made.push(wrong)
+    assert len(made) == 0

@@ -263,8 +263,8 @@ class Map:
         return []
 
     def _check_size(self, what: str, data: bytes, size: int) -> None:
-        # Native code takes this many bytes, whatever it was given.
-        if not isinstance(data, (bytes, bytearray)):
+        # Native code takes this many bytes, whatever it was given, and knows just these types.
+        if type(data) not in (bytes, bytearray):
             raise TypeError(f"a {what} is bytes here, not {type(data).__name__}")
         if len(data) != size:
             raise ValueError(f"a {what} of {self.name} has {size} bytes, not {len(data)}")

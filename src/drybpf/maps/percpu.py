@@ -81,7 +81,5 @@ class PerCpu(Map):
 
     def _pack(self, value: Any) -> bytes:  # noqa: ANN401 (as above)
         data = self._value.pack(value)
-        if len(data) != self.definition.value_size:
-            size = self.definition.value_size
-            raise ValueError(f"a value of {self.name} has {size} bytes, not {len(data)}")
+        self._check_size("value", data, self.definition.value_size)
         return data
