@@ -149,14 +149,23 @@ def test_a_router_on_the_way() -> None:
         ("10.0.0.8", {"flags": 4}, 0),
         ("8.8.8.8", {"length": 1401}, 8),
         ("8.8.8.8", {"length": 1400}, 0),
-        ("10.9.1.1", {"flags": 12, "table": 7}, 0),
-        ("10.9.1.1", {"flags": 12, "table": 8}, 4),
+        ("10.9.1.1", {"flags": 13, "table": 7}, 0),
+        ("10.9.1.1", {"flags": 13, "table": 8}, 4),
+        ("10.0.0.8", {"flags": 12, "table": 7}, 0),  # a table is asked for with DIRECT alone
         ("8.8.8.8", {"ifindex": 99}, -19),
         ("8.8.8.8", {"flags": 64}, -22),
     ],
 )
 def test_what_the_routes_say(target: str, options: dict[str, int], expected: int) -> None:
     assert fib(target, **options)[0] == expected
+
+
+@pytest.mark.parametrize(("flags", "left"), [(13, 0), (12, 8), (5, 8)])
+def test_the_number_of_a_table_makes_room_for_the_vlan(flags: int, left: int) -> None:
+    """It is zeroed where it has been used, even if there is no way."""
+    result, answer = fib("203.0.113.1", flags=flags, table=8)
+    assert result == (4 if flags == 13 else 2)
+    assert int.from_bytes(answer[48:52], "little") == left
 
 
 def test_the_source_address_that_a_packet_would_get() -> None:

@@ -16,6 +16,7 @@ _SIZE = 64  # bytes of a struct bpf_fib_lookup
 _FAMILIES = {2: 4, 10: 16}  # AF_INET, AF_INET6: bytes of an address
 _DIRECT, _OUTPUT, _SKIP_NEIGH, _TBID, _SRC, _MARK = (1 << bit for bit in range(6))
 _KNOWN = (1 << 6) - 1
+_MAIN = 254  # RT_TABLE_MAIN
 (
     _SUCCESS,
     _BLACKHOLE,
@@ -91,7 +92,10 @@ def _look_up(context: Context, question: _Question, flags: int) -> int:
         return -ENODEV
     if arriving is not None and not arriving.forwarding and not flags & _OUTPUT:
         return _FORWARDING_DISABLED
-    table = int.from_bytes(question.data[48:52], "little") if flags & _TBID else 254
+    table = _MAIN
+    if flags & _DIRECT and flags & _TBID:  # without the former, rules choose the table
+        table = int.from_bytes(question.data[48:52], "little")
+        question.put(48, 4, 0)
     route = network.route(question.target, table)
     if route is None or route.kind == "local":
         return _NOT_FORWARDED
