@@ -13,7 +13,7 @@ import pytest
 
 from drybpf.hooks import HOOKS
 from drybpf.program import Program
-from helper_programs import FRAMES, agree, skb_program
+from helper_programs import FRAMES, IPV4, agree, frame, skb_program
 from kernel_here import needs_kernel
 
 pytestmark = needs_kernel
@@ -259,3 +259,18 @@ def test_the_length_of_what_is_printed(text: bytes) -> None:
     runs = [program.run(bytes(64), engine=e) for e in ("interpreter", "jit", "kernel")]
     first, second, judged = (run.value & M32 for run in runs)
     assert first == second == judged
+
+
+@pytest.mark.parametrize("room", [0, 1, 4, 100])
+def test_congestion_behind_a_new_head(room: int) -> None:
+    program = Program.from_asm(skb_program(f"43 skb {room} 0", "97 skb"), hook=HOOKS["sched_cls"])
+    tagged = frame(0x8100, bytes.fromhex("000181000002 0800") + IPV4)
+    seen = agree(program, tagged)
+    assert seen.value % 31 == 1  # the network header is said to begin at the first tag
+
+
+@pytest.mark.parametrize("tags", [1, 2, 6, 7, 8, 9])
+def test_congestion_behind_many_tags(tags: int) -> None:
+    program = Program.from_asm(skb_program("97 skb"), hook=HOOKS["sched_cls"])
+    inside = bytes.fromhex("00018100") * (tags - 1) + bytes.fromhex("00010800") + IPV4
+    agree(program, frame(0x8100, inside))

@@ -14,6 +14,7 @@ _IPV4, _IPV6 = 0x0800, 0x86DD
 _VLANS = (0x8100, 0x88A8)
 _HEADERS = {_IPV4: 20, _IPV6: 40}
 _VLAN = 4  # bytes of a VLAN header in the packet
+_DEEPEST = 8  # VLAN headers, of which the kernel gives up: VLAN_MAX_DEPTH
 _OTHER_HOST = 3  # the last kind of packet that programs may set
 
 
@@ -230,10 +231,10 @@ def _pop_header(context: Context) -> int | None:
 
 def _behind_tags(context: Context) -> int:
     """The packet's protocol; behind VLAN headers where it has some."""
-    kind, place = protocol(context), 14
+    kind, place, tags = protocol(context), skb_of(context).network, 0
     while kind in _VLANS:
-        header = load_bytes(context, place, _VLAN)
-        if header is None:
+        header, tags = load_bytes(context, place, _VLAN), tags + 1
+        if header is None or tags == _DEEPEST:
             return 0
         kind, place = int.from_bytes(header[2:], "big"), place + _VLAN
     return kind
