@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import struct
@@ -572,3 +573,20 @@ class TestRealFiles:
             TRAFFIC.read_bytes()
         )
         assert (capture.link_type, capture.truncated, capture.warnings) == (1, None, ())
+
+
+def test_a_compressed_stream_that_is_cut_off_or_damaged() -> None:
+    records = [
+        (index, 0, 64, bytes((index * index * place) % 251 for place in range(64)))
+        for index in range(64)
+    ]
+    whole = gzip.compress(pcap("<", 0xA1B2C3D4, *records))
+    damaged = whole[: len(whole) // 2] + bytes(40) + whole[len(whole) // 2 + 40 :]
+    for data in (whole[:-20], whole[: len(whole) // 2], whole[:-8] + bytes(8), damaged):
+        with pytest.raises(PacketError):
+            list(read_capture(cast("BinaryIO", gzip.GzipFile(fileobj=io.BytesIO(data)))))
+
+
+def test_a_stream_of_text_is_refused() -> None:
+    with pytest.raises(TypeError, match="binary stream; this one gives str"):
+        read_capture(cast("BinaryIO", io.StringIO("text that is no capture")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -32,10 +33,14 @@ class Source:
         while size:
             try:
                 chunk = self._stream.read(min(size, _CHUNK))
-            except OSError as error:
-                raise PacketError(f"offset {self.offset}: {error.strerror or error}") from error
+            except (OSError, EOFError, zlib.error) as error:  # the last two: of a GzipFile
+                reason = getattr(error, "strerror", None) or error
+                raise PacketError(f"offset {self.offset}: {reason}") from error
             if not chunk:
                 break
+            if not isinstance(chunk, bytes | bytearray | memoryview):
+                kind = type(chunk).__name__
+                raise TypeError(f"a capture is read from a binary stream; this one gives {kind}")
             chunks.append(chunk)
             size -= len(chunk)
             self.offset += len(chunk)
