@@ -47,7 +47,7 @@ THEMES: tuple[dict[str, int], ...] = (  # how often which part of a body
         "spill": 10,
         "skip": 4,
     },
-    {"compute": 10, "cut": 30, "load": 10, "indexed": 30, "skip": 4},
+    {"compute": 10, "cut": 20, "load": 10, "indexed": 20, "second": 20, "skip": 4},
     {"compute": 4, "load": 2, "indexed": 8, "framed": 12, "spill": 24, "waiting": 24, "skip": 4},
     {
         "compute": 4,
@@ -82,6 +82,8 @@ class Open:
     head: str
     end: str
     down: bool  # whether it counts down
+    index: int  # another register, perhaps set before
+    bound: int | None  # a register with a bound that was made before
 
 
 class Bodies:
@@ -145,6 +147,8 @@ class Bodies:
             bound = f"r{number}"
             if self.chance(0.5):
                 self.bound(number)
+        if here.bound is not None and self.chance(0.8):
+            bound = f"r{here.bound}"
         left, right = (f"r{counter}", bound)
         if bound.startswith("r") and self.chance(0.2):
             left, right = right, left
@@ -188,6 +192,16 @@ class Bodies:
         self.lines += [f"mov{self.pick('32', '64')} {scratch}, {number}", way.format(scratch)]
         self.lines.append(f"sub64 {scratch}, {number}")
         self.lines.append(f"add64 r{self.pick(self.read(), *REGISTERS)}, {scratch}")
+
+    def second(self) -> None:
+        """Another index, which moves evenly where nothing is cut of a number that may change."""
+        index = self.open[-1].index
+        number = self.pick(*[each for each in (2, 3, 5, 7, 8, 9) if each != index])
+        self.lines += ["mov64 r0, r6", f"add64 r0, r{index}", "ldxb r0, [r0+0]"]
+        self.lines += [f"mov32 r4, r{number}", f"sub64 r4, r{number}", f"add64 r{index}, r4"]
+        self.lines.append(f"add64 r{index}, {self.pick(0, 1, 1, 2)}")
+        if self.chance(0.5):
+            self.lines.append(f"ldxdw r{number}, [r6+{self.place()}]")
 
     def odd(self) -> None:
         by = self.pick(1, 2, 3, 7, 50)

@@ -12,6 +12,7 @@ from drybpf.memory import DATA
 from guard_bodies import BOUNDS, EDGES, NUMBERS, REGISTERS, WIDTHS, Bodies, Open
 
 COUNTERS = (2, 3, 8, 9, 5)
+FREE = (2, 3, 5, 7, 8, 9)
 KEPT = (7, 8, 9)  # by calls
 STEPS = (1, 1, 1, 1, 2, 2, 3, 8, -1)
 SHAPES = ("raw", "raw", "raw", "raw", "raw", "table", "moving")
@@ -57,8 +58,15 @@ class Nests(Bodies):
     def loop(self, depth: int) -> None:
         counters = KEPT if self.calls else COUNTERS
         counter = self.pick(*[register for register in counters if register not in self.busy])
-        here = Open(counter, self.label(), self.label(), self.chance(0.25))
+        free = [each for each in FREE if each not in (*self.busy, counter)]
+        index, bound = self.random.sample(free, 2)
+        made = bound if self.chance(0.25) else None
+        here = Open(counter, self.label(), self.label(), self.chance(0.25), index, made)
         self.open.append(here)
+        if made is not None:
+            self.bound(made)
+        if self.chance(0.7):
+            self.lines.append(f"mov64 r{index}, {self.pick(0, 0, 8, f'r{self.read()}')}")
         if self.chance(0.8):
             self.lines.append(self.first(here))
         self.lines.append(f"{here.head}:")
@@ -87,7 +95,7 @@ class Nests(Bodies):
             f"mov64 r{counter}, {self.pick(*BOUNDS) if here.down else 0}",
             f"mov64 r{counter}, {self.pick(*NUMBERS)}",
             f"ldxb r{counter}, [r6+{self.place()}]",
-            f"lddw r{counter}, {self.pick(*EDGES) & M64:#x}",
+            f"lddw r{counter}, {self.pick(1 << 32, *EDGES) & M64:#x}",
             f"mov64 r{counter}, r{self.pick(*REGISTERS)}",
             f"mov64 r{counter}, r6",
         )
