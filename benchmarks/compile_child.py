@@ -5,6 +5,7 @@ python compile_child.py compile PROG.bin | straight LENGTH | verdict ENGINE PROG
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -58,6 +59,8 @@ def compiled(bytecode: bytes) -> dict[str, Any]:
     code = Code(bytecode)
     structure.is_sound(code)  # programs are verified when they are loaded
     jit.prepare(Raw.shape, may_write=code.may_write)
+    gc.collect()
+    gc.disable()  # as `timeit` does: a collection of all objects may fall into the time, or not
     laps = _Laps()
     for place, name, before, after in (
         (module, "emit_module", "", "emit"),
