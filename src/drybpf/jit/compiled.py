@@ -120,12 +120,17 @@ class Jit:
             kernel=kernel,
             moving=(moves or numbered) and bool(self.shape.headroom),
             numbered=numbered,
-            sealed=not numbered and len(kernel) + len(natives) == len(self._numbers),
         )
+        choices = replace(choices, sealed=self._is_sealed(choices))
         if choices != self._choices or lowered != self._lowered:
             self._choices = choices
             self._give_up_variants()
         self._lowered, self._found = lowered, now
+
+    def _is_sealed(self, choices: Choices) -> bool:
+        """Whether no helper in Python is called: each is inlined or has a form here."""
+        done = len(choices.kernel) + len(choices.natives)
+        return not choices.numbered and done == len(self._numbers)
 
     def _forget_wrong_guesses(self) -> None:
         """Compile anew where a guess has failed."""
@@ -161,8 +166,6 @@ class Jit:
         if variant is None:
             choices = self._chosen(counting, covering, start, tail=tail, unseen=unseen)
             variant = self._linked(choices)
-            if variant.numbered:
-                variant.env[layout.ENV_CODE] = self.space.number(self.code)
             if tail:  # it may be entered from older code
                 host_table(self.space)
             self._variants[counting, covering, start, tail, unseen] = variant
@@ -183,9 +186,8 @@ class Jit:
             self._choices, lookups=self._lookups, counting=counting, start=start, covering=covering
         )
         if unseen:
-            done = len(self._lowered) + len(choices.natives)
-            sealed = not choices.numbered and done == len(self._numbers)
-            choices = replace(choices, kernel=self._lowered, sealed=sealed)
+            choices = replace(choices, kernel=self._lowered)
+            choices = replace(choices, sealed=self._is_sealed(choices))
         if covering:
             choices = replace(choices, kernel=_countable(choices.kernel, start))
         if tail:
@@ -200,7 +202,10 @@ class Jit:
             form = compiled_form(self.code, self.shape, choices)
         self.stats.compiles += 1
         self.stats.cached += form.cached
-        return Variant(self.code, self.shape, form, self.ledgers)
+        variant = Variant(self.code, self.shape, form, self.ledgers)
+        if variant.numbered:
+            variant.env[layout.ENV_CODE] = self.space.number(self.code)
+        return variant
 
     def work_ahead(
         self, helpers: HelperTable, host: Host, *, counting: bool
@@ -229,8 +234,6 @@ class Jit:
         if variant is None:
             choices = replace(self._chosen(False, covering, unseen=True), batch=width)
             variant = self._batch[width, covering] = self._linked(choices)
-            if variant.numbered:
-                variant.env[layout.ENV_CODE] = self.space.number(self.code)
         _count_for_meters(variant)
         return variant
 
