@@ -167,6 +167,12 @@ LOADS: dict[str, tuple[int, bool]] = {
     **{f"ldxs{bits}": (bits // 8, True) for bits in (8, 16, 32)},
 }
 STORES: dict[str, int] = {f"st{bits}": bits // 8 for bits in (8, 16, 32, 64)}
+ACCESSES: dict[str, int] = {
+    # size in bytes of what reads or writes at an address in a register
+    **{name: size for name, (size, _) in LOADS.items()},
+    **STORES,
+    **{name: 4 if "32" in name else 8 for name in (*ATOMICS, *COMPARE_EXCHANGE)},
+}
 PACKET_LOADS: dict[str, tuple[int, bool]] = {
     # size in bytes, and whether a register is added to the offset
     **{f"ldabs{bits}": (bits // 8, False) for bits in (8, 16, 32, 64)},

@@ -96,6 +96,9 @@ def packet_place(f: FunctionText, kind: str) -> Value:
 def _in_packet(f: FunctionText, pc: int, address: Value, size: int) -> Value:
     if f.options.moving:
         return _in_moving_packet(f, pc, address, size)
+    if f.unchecked(pc):
+        offset = f.plus(address, -f.options.packet_address)
+        return f.value(f"getelementptr i8, ptr %pkt, i64 {offset}")
     if f.options.packet_ends and size > 1:
         return _in_compared_packet(f, pc, address, size)
     return _within(f, pc, address, f.options.packet_address, _limit(f, "p", size), "%pkt")

@@ -27,19 +27,20 @@ class Module:
     plans: tuple[Plan, ...] = ()  # where the functions count, in the covering variant
     counters: int = 0
     straight: bool = False  # whether no function of it has a loop
+    alone: bool = False  # whether, besides, there is one function only
 
     def facts(self) -> bytes:
         """All but the text, as a line for the cache of compiled code."""
         plans = [plan.to_json() for plan in self.plans]
-        facts = self.helpers, self.lookups, plans, self.counters, self.straight
+        facts = self.helpers, self.lookups, plans, self.counters, self.straight, self.alone
         return json.dumps(facts).encode()
 
     @classmethod
     def from_facts(cls, facts: bytes) -> Module:
         """The inverse of `facts`."""
-        helpers, lookups, plans, counters, straight = json.loads(facts)
+        helpers, lookups, plans, counters, straight, alone = json.loads(facts)
         plans = tuple(map(Plan.from_json, plans))
-        return cls("", tuple(helpers), lookups, plans, counters, straight)
+        return cls("", tuple(helpers), lookups, plans, counters, straight, alone)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from drybpf.jit.affine import Symbol
 from drybpf.jit.bounds import bounds
 from drybpf.jit.graph import Block, Graph, Loop, graph
 from drybpf.jit.guard import Guard
+from drybpf.jit.implied import implied
 from drybpf.jit.ir import Value
 from drybpf.jit.loops import STILL, Analysis, Body, Plan
 from drybpf.jit.provenance import SLOTS
@@ -89,6 +90,7 @@ class Copies:
         """Analyse the loops, and go to the first block."""
         f = self._f
         self._analyse(entry)
+        self._current.proved = implied(f)
         self._guard_loops(self._current)
         f.line(f"br label %{self._resolve(self._current, None, entry)}")
 

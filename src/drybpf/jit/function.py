@@ -15,13 +15,7 @@ from functools import cached_property
 from drybpf import flow
 from drybpf.code import Code
 from drybpf.isa import Instruction
-from drybpf.isa.semantics import (
-    ATOMICS,
-    COMPARE_EXCHANGE,
-    LOADS,
-    M32,
-    STORES,
-)
+from drybpf.isa.semantics import ACCESSES, LOADS, M32
 from drybpf.jit import layout
 from drybpf.jit.copies import BARRIER, Copies
 from drybpf.jit.counting import Counters, Counting
@@ -152,6 +146,15 @@ class FunctionText(Text):
         return self.start is not None or any(self._may_escape(pc) for pc in self.reached)
 
     @cached_property
+    def has_frame(self) -> bool:
+        """Whether the frame is used before the function leaves."""
+        return self.escapes or any(
+            10 in (instruction.dst, instruction.src)
+            for pc in self.reached
+            if (instruction := self.code.slots[pc]) is not None
+        )
+
+    @cached_property
     def has_loops(self) -> bool:
         """Whether control ever goes back."""
         slots = self.code.slots
@@ -169,7 +172,7 @@ class FunctionText(Text):
             return not known or pc in self.options.lookups
         if row.semantics.startswith("call"):
             return row.semantics != "call_helper" or instruction.imm & M32 not in self.natives
-        return bool(_ACCESSES.get(row.semantics)) and self.region(pc, instruction) is None
+        return row.semantics in ACCESSES and self.region(pc, instruction) is None
 
     def lowering(self, pc: int, instruction: Instruction) -> Lowering | None:
         """The form that a helper's call has here, where it has one."""
@@ -246,10 +249,10 @@ class FunctionText(Text):
         self.line("%home = getelementptr i8, ptr %stk, i64 %place")
         if self.escapes:
             self.line("%frame = getelementptr i8, ptr %home, i64 0")
-        else:
+        elif self.has_frame:
             self.line(f"%frame = alloca [{FRAME_SIZE} x i8], align 16")
-        if self.start is None:
-            self._zero_frame()
+        if self.start is None and self.has_frame:
+            self._zero("%frame")
         if self.options.numbered:
             place = self.value(f"getelementptr i64, ptr @env, i64 {layout.ENV_CODE}")
             self.line(f"%number = load i64, ptr {place}")
@@ -307,9 +310,9 @@ class FunctionText(Text):
             lines.append(f"  {name} = load ptr, ptr {name}.p")
         return lines
 
-    def _zero_frame(self) -> None:
+    def _zero(self, frame: Value) -> None:
         self.line(
-            f"call void @llvm.memset.p0.i64(ptr align 8 %frame, i8 0, i64 {FRAME_SIZE}, i1 false)"
+            f"call void @llvm.memset.p0.i64(ptr align 8 {frame}, i8 0, i64 {FRAME_SIZE}, i1 false)"
         )
 
     def limit(self, buffer: str, size: int) -> Value:
@@ -430,7 +433,9 @@ class FunctionText(Text):
         self.label(f"out.{function}")
         pc, fuel = self.value("load i64, ptr %out"), self.value("load i64, ptr %fuel")
         registers = [self.value(f"load i64, ptr %r{number}") for number in range(10)]
-        if not self.escapes:
+        if not self.has_frame:
+            self._zero("%home")
+        elif not self.escapes:
             self.line(
                 f"call void @llvm.memcpy.p0.p0.i64(ptr align 8 %home, ptr align 8 %frame, "
                 f"i64 {FRAME_SIZE}, i1 false)"
@@ -454,9 +459,13 @@ class FunctionText(Text):
 
     def within(self, condition: Value, pc: int) -> None:
         """Go on where an access lies in the region guessed, else leave; nothing where proved."""
-        proved = pc in self.copies.proved
-        if not proved or self.options.paranoid:
+        if not self.unchecked(pc):
+            proved = pc in self.copies.proved
             self.leave_unless(condition, pc, function="wrong" if proved else "leave")
+
+    def unchecked(self, pc: int) -> bool:
+        """Whether an access in the region guessed needs no check."""
+        return pc in self.copies.proved and not self.options.paranoid
 
     def leave_unless(
         self, condition: Value, pc: int, name: str = "out", function: str = "leave"
@@ -473,10 +482,3 @@ class FunctionText(Text):
 
         self.exits.append(cold)
         self.label(inside)
-
-
-_ACCESSES: dict[str, int] = {
-    **{key: size for key, (size, _) in LOADS.items()},
-    **STORES,
-    **{key: 4 if "32" in key else 8 for key in (*ATOMICS, *COMPARE_EXCHANGE)},
-}

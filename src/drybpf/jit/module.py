@@ -76,7 +76,9 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
         lines.append(batches.loop(setting, choices.batch, short=short))
     declared = DECLARATION if choices.covering else ""
     text = "\n".join([prelude(counting=choices.counting), declared, inlined, *lines])
-    module = Module(text, tuple(helpers), looks, straight=straight and not choices.batch)
+    straight = straight and not choices.batch
+    alone = straight and text.count("\ndefine ") == 1
+    module = Module(text, tuple(helpers), looks, straight=straight, alone=alone)
     if counters is None:
         return module
     return replace(module, plans=tuple(counters.plans.values()), counters=counters.number)

@@ -182,7 +182,9 @@ def _meet(known: Guesses | None, arriving: Guesses) -> Guesses | None:
         return arriving
     if known == arriving:
         return None
-    meeting = tuple(a if a is b else _join(a, b) for a, b in zip(known, arriving, strict=True))
+    cut = SLOTS.start if known[SLOTS.start :] == arriving[SLOTS.start :] else len(known)
+    pairs = zip(known[:cut], arriving[:cut], strict=True)
+    meeting = (*(a if a is b else _join(a, b) for a, b in pairs), *known[cut:])
     return None if meeting == known else meeting
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from drybpf.code import Code
 from drybpf.helpers.table import ROWS
-from drybpf.isa.semantics import ATOMICS, COMPARE_EXCHANGE, LOADS, M32, STORES
+from drybpf.isa.semantics import ACCESSES, M32
 from drybpf.jit.module import emit_module
 from drybpf.native.emit import assembly, optimise
 
@@ -67,7 +67,7 @@ def checks_left(jit: Jit) -> tuple[Access, ...]:
     for pc in sorted(places):
         instruction = code.slots[pc]
         semantics = instruction.row.semantics if instruction and instruction.row else ""
-        if instruction is not None and semantics in _ACCESSES:
+        if instruction is not None and (semantics in ACCESSES or semantics == "call_helper"):
             line = code.line_at(pc)
             accesses.append(Access(pc, format_instruction(instruction), str(line or "")))
     return tuple(accesses)
@@ -80,9 +80,6 @@ def _calls(code: Code, numbers: AbstractSet[int]) -> Iterator[int]:
         called = instruction is not None and row is not None and row.semantics == "call_helper"
         if called and instruction is not None and instruction.imm & M32 in numbers:
             yield pc
-
-
-_ACCESSES = {*LOADS, *STORES, *ATOMICS, *COMPARE_EXCHANGE, "call_helper"}
 
 
 def _places(text: str) -> Iterator[int]:

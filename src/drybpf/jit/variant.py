@@ -51,7 +51,10 @@ def compiled_form(code: Code, shape: Shape, choices: Choices) -> Form:
 
         module = emit_module(code, shape, choices)
         effort = 1 if module.straight else 2
-        image = compile_ir(module.ir, codegen=effort, loops=not module.straight)
+        # What LLVM must find out of a packet whose ends move, it finds out at level 2.
+        level = 1 if module.alone and not choices.moving else 2
+        loops = not module.straight
+        image = compile_ir(module.ir, level=level, codegen=effort, loops=loops, alone=module.alone)
         cache.store(key, module.facts() + b"\n" + image)
     if choices.batch:
         front = _batch_entry()

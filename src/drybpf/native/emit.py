@@ -25,17 +25,21 @@ def compile_ir(
     level: int = 2,
     codegen: int = 2,
     loops: bool = True,
+    alone: bool = False,
     verify: bool = False,
     triple: str | None = None,
 ) -> bytes:
     """Optimise a module and give its object code.
 
     `level` and `codegen`, 0 to 3, are the effort of the optimiser and of the code generator;
-    `loops` allows what pays in loops only: vectors, interleaving, unrolling; `verify` checks the
+    `loops` allows what pays in loops only: vectors, interleaving, unrolling; `alone` is enough for
+    functions that neither call each other nor have loops, at half the price; `verify` checks the
     module first: without it, IR that parses but is wrong can end the process.  Raises
     `CompileError`.
     """
-    with _optimised(ir, level=level, loops=loops, verify=verify, triple=triple) as module:
+    with _optimised(
+        ir, level=level, loops=loops, alone=alone, verify=verify, triple=triple
+    ) as module:
         return bytes(machine(triple, codegen=codegen).emit_object(module))
 
 
@@ -44,11 +48,14 @@ def optimise(
     *,
     level: int = 2,
     loops: bool = True,
+    alone: bool = False,
     verify: bool = False,
     triple: str | None = None,
 ) -> str:
     """The text of a module after optimisation.  Parameters and errors as for `compile_ir`."""
-    with _optimised(ir, level=level, loops=loops, verify=verify, triple=triple) as module:
+    with _optimised(
+        ir, level=level, loops=loops, alone=alone, verify=verify, triple=triple
+    ) as module:
         return str(module)
 
 
@@ -58,17 +65,20 @@ def assembly(
     level: int = 2,
     codegen: int = 2,
     loops: bool = True,
+    alone: bool = False,
     verify: bool = False,
     triple: str | None = None,
 ) -> str:
     """The assembly text of a module.  Parameters and errors as for `compile_ir`."""
-    with _optimised(ir, level=level, loops=loops, verify=verify, triple=triple) as module:
+    with _optimised(
+        ir, level=level, loops=loops, alone=alone, verify=verify, triple=triple
+    ) as module:
         return str(machine(triple, codegen=codegen).emit_assembly(module))
 
 
 @contextmanager
 def _optimised(
-    ir: str, *, level: int, loops: bool, verify: bool, triple: str | None
+    ir: str, *, level: int, loops: bool, alone: bool, verify: bool, triple: str | None
 ) -> Iterator[ModuleRef]:
     if not 0 <= level <= 3:
         raise ValueError(f"level is 0 to 3, not {level}")
@@ -84,7 +94,7 @@ def _optimised(
             module.triple, module.data_layout = host.triple, layout
             if verify:
                 module.verify()
-            passes.run(module, host, level=level, loops=loops)
+            passes.run(module, host, level=level, loops=loops, alone=alone)
             module.data_layout = str(host.target_data)
             yield module
     except (RuntimeError, UnicodeError) as error:
