@@ -331,6 +331,23 @@ def test_sources_are_found_below_a_root(tmp_path: Path) -> None:
         assert find_text(_file(coverage), [tmp_path]).lines == ("int x;",), name
 
 
+def test_a_form_feed_ends_no_line(tmp_path: Path) -> None:
+    (tmp_path / "prog.c").write_bytes("a\f\v\u2028b\r\n  if (!len)\r\n".encode())
+    code = Code(assemble("exit"), lines={0: _line(2, "  if (!len)")})
+    text = find_text(_file(_measured(b"", code=code)), [tmp_path])
+    assert text.lines == ("a\f\v\u2028b", "  if (!len)"), text.note
+
+
+def test_the_right_source_is_found_behind_a_wrong_one(tmp_path: Path) -> None:
+    for folder, content in (("other", "int y;\n"), ("right", "int x;\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "main.c").write_text(content)
+    code = Code(assemble("exit"), lines={0: _line(1, "int x;", "src/main.c")})
+    file = _file(_measured(b"", code=code))
+    assert find_text(file, [tmp_path / "other", tmp_path / "right"]).lines == ("int x;",)
+    assert find_text(file, [tmp_path / "other"]).note.startswith(f"{tmp_path}/other/main.c is not")
+
+
 def test_hostile_names_break_no_report(tmp_path: Path) -> None:
     evil = '<script>alert(1)</script>\n"&]]>\x1b[31m'
     lines = {0: _line(1, evil, evil)}

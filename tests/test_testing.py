@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -291,6 +292,25 @@ def test_a_fault_is_told_with_its_source() -> None:
     assert any(line.startswith(">    10") and "data[100]" in line for line in lines)
     assert "insn 1: r1 = *(u8 *)(r1 + 100)" in lines
     assert lines[-2].startswith("r0=0x0 r1=0x30000100")
+
+
+def test_a_fault_behind_a_tail_call_is_told_of_the_code_that_ran() -> None:
+    subject = Subject(fixture("load_tails"), program="first", budget=8)
+    for engine in ("interpreter", "jit"):
+        subject.engine = engine
+        with pytest.raises(drybpf.BudgetExceeded) as caught:
+            subject.run(bytes(60))
+        assert caught.value.code == subject["tagged"].code
+        lines = subject.describe_fault(caught.value)
+        assert lines[1] == "in tagged, ./tests/fixtures/src/load_tails.c:26"
+        assert pickle.loads(pickle.dumps(caught.value)).code == caught.value.code  # noqa: S301 (ours)
+
+
+def test_a_fault_of_another_run_is_not_told_of_the_last_program() -> None:
+    subject = Subject(fixture("xdp_bad_access"), program="xdp_unchecked")
+    with pytest.raises(ExecutionError) as caught:
+        subject["xdp_past_end"].run(b"abc")
+    assert "insn 1: r0 = *(u8 *)(r1 + 0)" in subject.describe_fault(caught.value)
 
 
 # Mocks

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from errno import errorcode
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drybpf.code import Code
 
 
 class BpfError(Exception):
@@ -105,12 +109,14 @@ class ExecutionError(BpfError):
     """A program that faulted while it ran.
 
     `pc` is the slot of the instruction, `registers` the eleven registers before it, `source` the
-    source line where the object has line information.
+    source line where the object has line information, `code` the code that ran: after a tail call
+    not that of the program that was called.
     """
 
     pc: int = -1
     registers: tuple[int, ...] = ()
     source: str = ""
+    code: Code | None = None
 
     def __str__(self) -> str:
         """The reason, then the place."""

@@ -143,7 +143,7 @@ def _run_counted(state: State, trace: Trace | None) -> None:
 
 def locate(error: ExecutionError, state: State, code: Code, pc: int) -> None:
     """Tell the fault where it happened."""
-    error.pc, error.registers = pc, tuple(state.registers)
+    error.pc, error.registers, error.code = pc, tuple(state.registers), code
     line = code.line_at(pc)
     error.source = str(line) if line else ""
 

@@ -23,19 +23,32 @@ def find_text(file: SourceFile, roots: Iterable[str | Path] = (".",)) -> Text:
     """The text of a file, looked for as it is named, then below each root.
 
     Below a root the leading folders of the name are dropped one after the other.  Where there is
-    no file, or another than was compiled, there is what the object itself quotes.
+    no file, or only others than was compiled, there is what the object itself quotes.
     """
+    note = "the file was not found"
     for path in _candidates(file.path, roots):
-        try:
-            if not path.is_file() or path.stat().st_size > LARGEST:
-                continue
-            lines = tuple(path.read_text("utf-8", errors="replace").splitlines())
-        except (OSError, ValueError):
+        lines = read_lines(path)
+        if lines is None:
             continue
         if _matches(file, lines):
             return Text(lines)
-        return Text((), f"{path} is not what was compiled; the text is from the object")
-    return Text((), "the file was not found; the text is from the object")
+        if note == "the file was not found":
+            note = f"{path} is not what was compiled"
+    return Text((), f"{note}; the text is from the object")
+
+
+def read_lines(path: Path) -> tuple[str, ...] | None:
+    """The lines of a file as compilers count them; None where there is none of a sensible size.
+
+    A form feed does not end a line, though `str.splitlines` thinks so.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return None
+        text = path.read_text("utf-8", errors="replace")  # which makes all line ends one
+    except (OSError, ValueError):
+        return None
+    return tuple(text.removesuffix("\n").split("\n")) if text else ()
 
 
 def _candidates(name: str, roots: Iterable[str | Path]) -> Iterable[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drybpf.asm import format_instruction
+from drybpf.coverage.source import read_lines
 
 if TYPE_CHECKING:
     from drybpf.code import Code
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 _AROUND = 2  # lines of the source before and behind
 
 
-def describe_fault(error: ExecutionError, code: Code | None = None) -> list[str]:
-    """A fault as lines; with its code, the instruction and the source around it, too."""
-    lines = [f"{type(error).__name__}: {error}"]
+def describe_fault(error: ExecutionError) -> list[str]:
+    """A fault as lines: the instruction, the source around it, the registers."""
+    lines, code = [f"{type(error).__name__}: {error}"], error.code
     if code is not None and 0 <= error.pc < len(code):
         lines += _place(code, error.pc)
     if error.registers:
@@ -37,22 +38,13 @@ def _place(code: Code, pc: int) -> Iterator[str]:
 
 def _excerpt(file: str, number: int, text: str) -> Iterator[str]:
     """The line in its surroundings, where the source is here; else the line alone."""
-    lines = _read(file)
+    lines = read_lines(Path(file)) or ()
     if not 0 < number <= len(lines) or lines[number - 1].strip() != text.strip():
         yield f"> {number:5} {text.strip()}"
         return
     for near in range(max(1, number - _AROUND), min(len(lines), number + _AROUND) + 1):
         mark = ">" if near == number else " "
         yield f"{mark} {near:5} {lines[near - 1].expandtabs(4)}"
-
-
-def _read(file: str) -> list[str]:
-    try:
-        path = Path(file)
-        small = path.is_file() and path.stat().st_size < 1 << 22
-        return path.read_text("utf-8", errors="replace").splitlines() if small else []
-    except (OSError, ValueError):
-        return []
 
 
 def _registers(values: tuple[int, ...]) -> Iterator[str]:

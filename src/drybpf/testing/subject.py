@@ -43,7 +43,6 @@ class Subject:
         self.engine, self.max_instructions = engine, max_instructions
         self.runs: list[Outcome] = []
         self.helpers = HelperMocks(self.object.helpers)
-        self.last: ObjectProgram | None = None  # the program that was run last
 
     @property
     def program(self) -> ObjectProgram:
@@ -90,7 +89,7 @@ class Subject:
         Raises what the run raises: an `ExecutionError` where the program faults.
         """
         chosen = self.program if program is None else self[program]
-        sent, self.last = as_bytes(packet), chosen
+        sent = as_bytes(packet)
         limit = self.max_instructions
         meter = Meter()
         if limit is not None:
@@ -137,7 +136,7 @@ class Subject:
 
     def describe_fault(self, error: ExecutionError) -> list[str]:
         """Tell a fault with its source line, for a report."""
-        return describe_fault(error, self.last.code if self.last else None)
+        return describe_fault(error)
 
     def __repr__(self) -> str:
         """`<Subject firewall on jit>`."""
