@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import llvmlite.binding  # noqa: F401 (test runs in this process must not load it twice)
 import pytest
 
 import drybpf
 from drybpf.coverage import Coverage, source_files
 from drybpf.testing import build
+from drybpf.testing.agreement import Facts, disagreement
 from support import FIREWALL, ROOT, TRAFFIC, fixture
 
 pytest_plugins = ("pytester",)
@@ -182,6 +184,129 @@ def test_it(bpf, bpf_engine):
     result.stdout.fnmatch_lines(["*the engines differ in run 0*"])
 
 
+DIFFERING = """
+PACKETS = {"interpreter": b"", "jit": ECHO}
+
+def test_jit_and_interpreter(bpf, bpf_engine):
+    bpf.run(PACKETS[bpf_engine])
+
+@pytest.mark.parametrize("mode", ["jit", "interpreter"])
+def test_parameters(bpf, bpf_engine, mode):
+    bpf.run(PACKETS[bpf_engine])
+
+def test_loaded(bpf_load, bpf_engine):
+    bpf_load("xdp_firewall.o").run(PACKETS[bpf_engine])
+
+def test_fault(bpf_load, bpf_engine):
+    bad = bpf_load("xdp_bad_access.o", program="xdp_unchecked")
+    with pytest.raises(drybpf.MemoryFault):
+        bad.run(bytes(10 if bpf_engine == "jit" else 20))
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "xdist"])
+def test_whatever_tests_are_called_and_wherever_they_run(run: Run, options: tuple[str]) -> None:
+    result = run(DIFFERING, "--bpf-engine=both", *options)
+    result.assert_outcomes(passed=10, errors=5)
+    result.stdout.fnmatch_lines(["*the engines differ in run 0*", "*given: xdp_firewall*"])
+    assert result.ret == 1
+
+
+def test_the_same_on_both_engines_is_no_difference(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.parametrize("mode", ["jit", "interpreter", "a-jit"])
+@pytest.mark.parametrize("other", ["jit", "interpreter"])
+def test_parameters(bpf, mode, other):
+    bpf.run(f"{mode} {other}".encode())
+
+def test_one_is_skipped(bpf, bpf_engine):
+    bpf.run(b"")
+    if bpf_engine == "jit":
+        pytest.skip("not there")
+
+def test_a_fault(bpf_load):
+    bad = bpf_load("xdp_bad_access.o", program="xdp_unchecked")
+    with pytest.raises(drybpf.MemoryFault):
+        bad.run(b"")
+""",
+        "--bpf-engine=both",
+    )
+    result.assert_outcomes(passed=15, skipped=1)
+
+
+def test_what_is_drawn_for_each_engine_is_compared_as_far_as_it_is_the_same(run: Run) -> None:
+    """Hypothesis draws other packets for the other engine."""
+    text = """
+from hypothesis import given
+from hypothesis import strategies as st
+from drybpf.testing import strategies
+
+@strategies.one_object(max_examples=30, database=None)
+@given(st.binary(min_size=20, max_size=20))
+def test_it(bpf, frame):
+    bpf.run(frame)
+
+@strategies.one_object(max_examples=30, derandomize=True)
+@given(strategies.packets())
+def test_the_same(bpf, frame):
+    bpf.run(frame)
+"""
+    run(text, "--bpf-engine=both").assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "lines"),
+    [
+        ([{"given": "a", "r0": "0x1"}], [{"given": "a", "r0": "0x1"}], []),
+        (
+            [{"given": "a", "r0": "0x1", "packet": "0102"}],
+            [{"given": "a", "r0": "0x2", "packet": "0103"}],
+            ["the engines differ in run 0, jit → interpreter:", "  r0: 0x1 → 0x2", "  packet:"],
+        ),
+        (
+            [{"given": "a", "r0": "0x1"}],
+            [{"given": "a", "fault": "MemoryFault"}],
+            ["the engines differ in run 0, jit → interpreter:", "  r0: 0x1 → none"],
+        ),
+        (
+            [{"given": "a"}],
+            [],
+            ["the engines differ in the number of runs: 1 on jit, 0 on interpreter"],
+        ),
+    ],
+)
+def test_how_runs_differ(one: list[Facts], other: list[Facts], lines: list[str]) -> None:
+    found = disagreement([one, other], ["jit", "interpreter"])
+    assert found[: len(lines)] == lines
+    assert bool(found) is bool(lines)
+
+
+def test_what_is_drawn_may_differ_but_not_what_comes_of_the_same() -> None:
+    same, other = {"given": "a", "r0": "0x1"}, {"given": "b", "r0": "0x2"}
+    engines = ["jit", "interpreter"]
+    assert disagreement([[same, other], [same, same]], engines, drawn=True) == []
+    assert disagreement([[same], [same, other]], engines, drawn=True) == []
+    assert disagreement([[same], [same | {"r0": "0x3"}]], engines, drawn=True)
+
+
+def test_an_engine_that_a_mark_cannot_choose(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.bpf(engine="quick")
+def test_it(bpf):
+    pass
+
+@pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.bpf(engine="both"))])
+def test_parameter(bpf, x):
+    pass
+"""
+    )
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*engine='quick' cannot be said in a mark*"])
+    result.stdout.fnmatch_lines(["*engine='both' cannot be said in a parameter's mark*"])
+
+
 def test_the_kernel_runs_or_says_why_not(run: Run) -> None:
     result = run(COUNT, "--bpf-engine=kernel", "-rs")
     assert result.ret == 0
@@ -266,6 +391,36 @@ def test_it(bpf):
         ]
     )
     assert "interpreter.py" not in result.stdout.str(), "only the test's own frames are shown"
+
+
+def test_a_fault_is_told_of_its_own_program(run: Run) -> None:
+    """Not of the object that was loaded last."""
+    result = run(
+        """
+def test_it(bpf_load):
+    bad = bpf_load("xdp_bad_access.o", program="xdp_past_end")
+    bpf_load("xdp_firewall.o").run(ECHO)
+    bad.run(ECHO)
+"""
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*BPF fault*", "in xdp_past_end, *", "insn 1: r0 = [*](u8*"])
+
+
+def test_a_difference_of_another_test_is_not_told(run: Run) -> None:
+    result = run(
+        """
+def test_one(bpf):
+    with pytest.raises(AssertionError):
+        assert bpf.run(ECHO).packet == bytes(47)
+
+def test_two(bpf):
+    bpf.run(b"")
+    assert 1 == 2
+"""
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.no_fnmatch_line("*BPF difference*")
 
 
 def test_the_worst_case_is_asserted(run: Run) -> None:

@@ -70,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for report in config.getoption("bpf_cov_report"):
         if report.partition(":")[0] not in REPORTS:
             raise pytest.UsageError(f"--bpf-cov-report: there is no report {report!r}")
+    if not hasattr(config, "workerinput"):  # the one process that gets all reports
+        config.pluginmanager.register(_Judge(), "drybpf-judge")
     if config.getoption("bpf_cov"):
         from drybpf.coverage import Coverage  # noqa: PLC0415 (only what is asked for)
 
@@ -111,6 +113,9 @@ def bpf_engine(request: pytest.FixtureRequest) -> str:
     )
     if engine == "kernel":
         _skip_without_kernel()
+    elif engine not in (*BOTH, "auto"):  # `both` has become parameters where pytest can do that
+        where = "a parameter's mark" if engine == "both" else "a mark"
+        raise pytest.UsageError(f"engine={engine!r} cannot be said in {where}")
     return engine
 
 
@@ -157,15 +162,13 @@ def _find(request: pytest.FixtureRequest, name: Path) -> Path:
 
 
 @pytest.fixture
-def bpf(request: pytest.FixtureRequest, bpf_load: Callable[..., Subject]) -> Iterator[Subject]:
+def bpf(request: pytest.FixtureRequest, bpf_load: Callable[..., Subject]) -> Subject:
     """The object of `@pytest.mark.bpf(object, …)`, loaded anew for this test."""
     said = _marked(request.node)
     if "object" not in said:
         raise pytest.UsageError("mark the test with @pytest.mark.bpf('object.o')")
     said.pop("engine", None)
-    subject = bpf_load(said.pop("object"), **said)
-    yield subject
-    _compare_engines(request, subject)
+    return bpf_load(said.pop("object"), **said)
 
 
 @pytest.fixture
@@ -186,30 +189,11 @@ def bpf_helpers(bpf: Subject) -> HelperMocks:
     return bpf.helpers
 
 
-def _compare_engines(request: pytest.FixtureRequest, subject: Subject) -> None:
-    """Where a test runs on both engines, fail unless each of its runs came to the same."""
-    spec = getattr(request.node, "callspec", None)
-    if spec is None or "bpf_engine" not in spec.params:
-        return
-    name = request.node.nodeid.replace(spec.params["bpf_engine"], "{engine}")
-    known = request.session.stash.setdefault(_RUNS, {})
-    mine = [run.result for run in subject.runs]
-    other = known.pop(name, None)
-    if other is None:
-        known[name] = mine
-        return
-    for number, (first, second) in enumerate(zip(other, mine, strict=False)):
-        if first != second:
-            pytest.fail(f"the engines differ in run {number}: {first} against {second}", False)
-    if len(other) != len(mine):
-        pytest.fail(f"the engines differ: {len(other)} runs against {len(mine)}", False)
-
-
 _SUBJECTS: pytest.StashKey[list[Subject]] = pytest.StashKey()
 _COVERAGE: pytest.StashKey[Coverage] = pytest.StashKey()
 _DIFFERENCE = pytest.StashKey[list[str]]()
+_SKIPPED = pytest.StashKey[bool]()
 _SHOWN = 5  # lines of a difference that pytest shows whatever their length
-_RUNS = pytest.StashKey[dict[str, Any]]()
 
 
 # Failures
@@ -226,6 +210,11 @@ def pytest_assertrepr_compare(
     if lines is not None:
         config.stash[_DIFFERENCE] = lines[1:] if len(lines) > _SHOWN else []
     return lines
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Forget what was compared in the test before."""
+    item.config.stash[_DIFFERENCE] = []
 
 
 def _compared(op: str, left: object, right: object) -> list[str] | None:
@@ -272,11 +261,85 @@ def pytest_runtest_makereport(
         difference = item.config.stash.get(_DIFFERENCE, [])
         if difference and isinstance(error, AssertionError):
             report.sections.append(("BPF difference", "\n".join(difference)))
-        item.config.stash[_DIFFERENCE] = []
         runs = subjects[-1].runs
         if runs:
             report.sections.append(("last BPF run", "\n".join(runs[-1].describe())))
+    _tell_runs(item, report)
     return report
+
+
+# Both engines
+
+
+def _tell_runs(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put what the runs of a half of a test came to into its last report, as plain data.
+
+    The other half may run in another worker of pytest-xdist, so the reports are compared.
+    """
+    item.stash[_SKIPPED] = item.stash.get(_SKIPPED, False) or report.skipped
+    spec = getattr(item, "callspec", None)
+    if report.when != "teardown" or spec is None or item.stash[_SKIPPED]:
+        return
+    if "bpf_engine" not in spec.params or not (subjects := item.stash.get(_SUBJECTS, [])):
+        return
+    engine = spec.params["bpf_engine"]
+    setattr(
+        report,
+        _REPORTED,
+        {
+            "names": list(_without_engine(item.nodeid, spec.id, engine)),
+            "engine": engine,
+            "drawn": bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False)),
+            "runs": [attempt.facts() for subject in subjects for attempt in subject.attempts],
+        },
+    )
+
+
+_REPORTED = "drybpf_runs"
+
+
+def _without_engine(nodeid: str, parameters: str, engine: str) -> Iterator[str]:
+    """What a test may be called but for its engine, which another parameter may be called, too.
+
+    The right name is the one that both halves have.
+    """
+    words = parameters.split("-")
+    for place in (place for place, word in enumerate(words) if word == engine):
+        rest = "-".join([*words[:place], "{engine}", *words[place + 1 :]])
+        yield f"{nodeid.removesuffix(f'[{parameters}]')}[{rest}]"
+
+
+class _Judge:
+    """Where tests run on both engines, fails the later half of each whose runs differ."""
+
+    def __init__(self) -> None:
+        self._halves: dict[str, dict[str, Any]] = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        """Change the report before anybody has seen it."""
+        told: dict[str, Any] = getattr(report, _REPORTED, None) or {"names": ()}
+        for name in told["names"]:
+            half = self._halves.pop(name, None)
+            if half is None or half["engine"] == told["engine"]:  # the latter where it runs again
+                self._halves[name] = told
+            else:
+                self._compare(report, half, told)
+        yield
+
+    @staticmethod
+    def _compare(report: pytest.TestReport, *halves: dict[str, Any]) -> None:
+        from drybpf.testing.agreement import disagreement  # noqa: PLC0415 (only for both engines)
+
+        lines = disagreement(
+            [half["runs"] for half in halves],
+            [half["engine"] for half in halves],
+            drawn=halves[0]["drawn"],
+        )
+        if lines and report.failed:
+            report.sections.append(("BPF engines", "\n".join(lines)))
+        elif lines:
+            report.outcome, report.longrepr = "failed", "\n".join(lines)
 
 
 # Vector files

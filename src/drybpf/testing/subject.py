@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drybpf.errors import ExecutionError
 from drybpf.meter import Meter
 from drybpf.objects import Object, ObjectProgram, load
+from drybpf.testing.agreement import Attempt
 from drybpf.testing.expect import Outcome
 from drybpf.testing.faults import describe_fault
 from drybpf.testing.mocks import HelperMock, HelperMocks
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class Subject:
     """An object file under test, loaded anew: its programs, maps and helpers.
 
-    `runs` are the outcomes so far, in order.  With `max_instructions` a run that executes more
-    fails the test.
+    `runs` are the outcomes so far, in order; `attempts` are all runs, those that faulted included.
+    With `max_instructions` a run that executes more fails the test.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Subject:
         self._name, self._budget, self._folder = program, budget, folder
         self.engine, self.max_instructions = engine, max_instructions
         self.runs: list[Outcome] = []
+        self.attempts: list[Attempt] = []
         self.helpers = HelperMocks(self.object.helpers)
 
     @property
@@ -98,12 +100,14 @@ class Subject:
         try:
             result = chosen.run(bytes(sent), **fields)
         except ExecutionError as error:
+            self.attempts.append(Attempt(chosen.name, sent, fields, error))
             raise error.with_traceback(None)  # noqa: B904 (its own cause is chained already)
         finally:
             if limit is not None:
                 meter.stop()
         outcome = Outcome(result, sent, chosen.name, self.engine, self.maps)
         self.runs.append(outcome)
+        self.attempts.append(Attempt(chosen.name, sent, fields, outcome))
         if limit is not None and result.instructions > limit:
             raise AssertionError(
                 f"{chosen.name} executed {result.instructions} instructions, {limit} are allowed\n"
