@@ -211,6 +211,12 @@ def test_data_that_is_none_is_refused(broken: object) -> None:
         ("lines", [[0, 7, 1, 1, "x"]]),
         ("lines", [["a", 0, 1, 1, "x"]]),
         ("functions", 3),
+        ("executed", [[0, float("inf")]]),
+        ("executed", [[0, 1.5]]),
+        ("executed", [["0", "1"]]),
+        ("taken", [[0, 1_000]]),
+        ("lines", [[0, -1, 1, 1, "x"]]),
+        ("lines", [[0, 0, -5, 1, "x"]]),
     ],
 )
 def test_broken_programs_are_refused(key: str, value: object) -> None:
@@ -225,6 +231,12 @@ def test_files_that_are_none_are_refused(tmp_path: Path, content: bytes) -> None
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(CoverageError):
         Coverage.load(tmp_path / "x")
+
+
+def test_the_file_that_holds_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "counts.json").write_text("{}")
+    with pytest.raises(CoverageError, match=r"counts\.json: this is no coverage data"):
+        Coverage.load(tmp_path / "counts.json")
 
 
 # Reports
@@ -252,6 +264,19 @@ def test_100_per_cent_means_all() -> None:
     coverage = _measured(b"", code=Code(assemble(text), lines=lines))
     assert "66 %" in report(coverage)
     assert "100 %" in report(_measured(b"", b"\1", code=Code(assemble(text), lines=lines)))
+
+
+def test_what_is_demanded() -> None:
+    coverage = _measured(b"\x0a", b"")  # 4 of 5 lines
+    assert reports.shortfall(coverage, 80) == ""
+    assert (
+        reports.shortfall(coverage, 80.5)
+        == "80.0 % of the BPF lines are covered, 80.5 % are demanded"
+    )
+    bare = _measured(b"", code=Code(assemble("mov r0, 0\nexit"), name="bare"))
+    for nothing in (bare, Coverage()):
+        assert reports.shortfall(nothing, 0) == ""
+        assert reports.shortfall(nothing, 1) == "no BPF lines were measured, 1 % are demanded"
 
 
 def test_the_lcov_tracefile() -> None:

@@ -204,6 +204,7 @@ def test_traces_are_filtered(
         ["profile", FIREWALL, "--fast", "--svg", "x.svg"],
         ["profile", FIREWALL, "--pcap", TRAFFIC, "--svg", TRAFFIC],
         ["cover", FIREWALL, FIREWALL],
+        ["cover", FIREWALL, "--pcap", TRAFFIC, "--engine", "kernel"],
         ["cover", FIREWALL, "--pcap", TRAFFIC, "--html", TRAFFIC],
         ["cfg", FIREWALL, "-o", FIREWALL],
         ["cfg", fixture("xdp_two_programs")],
@@ -235,8 +236,8 @@ def test_cover_as_a_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
 def test_cover_of_what_is_no_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "x").write_text("{}")
     code, _, err = _run(capsys, "cover", tmp_path / "x")
-    assert code == 1
-    assert "no coverage data" in err
+    assert code == 3
+    assert "x: this is no coverage data" in err
 
 
 @pytest.mark.parametrize("engine", ["jit", "interpreter"])
@@ -244,3 +245,26 @@ def test_cover_with_each_engine(capsys: pytest.CaptureFixture[str], engine: str)
     _, out, _ = _run(capsys, "cover", FIREWALL, "--pcap", TRAFFIC, "--engine", engine, "--json")
     _, auto, _ = _run(capsys, "cover", FIREWALL, "--pcap", TRAFFIC, "--json")
     assert json.loads(out) == json.loads(auto)
+
+
+def test_counts_take_no_packets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    saved = tmp_path / "counts"
+    _run(capsys, "cover", FIREWALL, "--save", saved)
+    for options in (["--mem", "00"], ["--pcap", TRAFFIC], ["--program", "xdp_firewall"]):
+        code, _, err = _run(capsys, "cover", saved, *options)
+        assert code == 2
+        assert "for a program, not for counts" in err
+
+
+@pytest.mark.parametrize("option", ["--html", "--lcov", "--cobertura", "--save"])
+def test_reports_that_cannot_be_written(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    """As of every other output: it is no input that cannot be read."""
+    for place, why in (("/proc/there/is/none", "No such file"), ("/dev/full", "No space left")):
+        code, _, err = _run(capsys, "cover", FIREWALL, option, place)
+        assert (code, err.count("\n")) == (1, 1)
+        assert f"{place}: cannot be written: {why}" in err
+
+
+def test_a_flame_graph_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = _run(capsys, "profile", FIREWALL, "--svg", "/dev/full")
+    assert (code, err) == (1, "drybpf: /dev/full: cannot be written: No space left on device\n")

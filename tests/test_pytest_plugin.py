@@ -606,6 +606,40 @@ def test_an_unknown_report_is_refused(run: Run) -> None:
     result.stderr.fnmatch_lines(["*there is no report 'pdf'*"])
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--bpf-cov-report=term:table.txt",), "*term goes to the terminal, not to a file*"),
+        (("--bpf-cov-fail-under=nan",), "*nan is not 0 to 100*"),
+        (("--bpf-cov-append=test_it.py",), "*test_it.py: no coverage data*"),
+        (("--bpf-engine=kernel",), "*the kernel does not tell which instructions ran*"),
+    ],
+)
+def test_what_would_be_measured_in_vain_is_refused(
+    run: Run, options: tuple[str], message: str
+) -> None:
+    result = run(SUITE, "--bpf-cov", *options)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines([message])
+
+
+@pytest.mark.parametrize(
+    "option", ["--bpf-cov-report=html:/dev/full", "--bpf-cov-append=/dev/full/x"]
+)
+def test_a_report_that_cannot_be_written_fails(run: Run, option: str) -> None:
+    result = run(SUITE, "--bpf-cov", option)
+    result.assert_outcomes(passed=5)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["FAIL: /dev/full* cannot be written: *"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_nothing_measured_is_not_enough(run: Run) -> None:
+    result = run("def test_it(): pass", "--bpf-cov", "--bpf-cov-fail-under=1", head="")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["FAIL: no BPF lines were measured, 1 % are demanded"])
+
+
 # What it costs those who test something else
 
 

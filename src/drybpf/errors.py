@@ -38,6 +38,10 @@ class PacketError(BpfError):
     """A capture file that cannot be read."""
 
 
+class CoverageError(BpfError):
+    """A file that holds no coverage data."""
+
+
 class ObjectError(BpfError):
     """An object file that cannot be loaded."""
 

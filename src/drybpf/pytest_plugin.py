@@ -67,16 +67,41 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if _engine(config) not in ENGINES:
         raise pytest.UsageError(f"bpf_engine: {_engine(config)!r} is none of {', '.join(ENGINES)}")
-    for report in config.getoption("bpf_cov_report"):
-        if report.partition(":")[0] not in REPORTS:
-            raise pytest.UsageError(f"--bpf-cov-report: there is no report {report!r}")
     if not hasattr(config, "workerinput"):  # the one process that gets all reports
         config.pluginmanager.register(_Judge(), "drybpf-judge")
+    _check_reports(config)
     if config.getoption("bpf_cov"):
         from drybpf.coverage import Coverage  # noqa: PLC0415 (only what is asked for)
 
+        _check_coverage(config)
         config.stash[_COVERAGE] = Coverage()
         config.stash[_COVERAGE].start()
+
+
+def _check_reports(config: pytest.Config) -> None:
+    for report in config.getoption("bpf_cov_report"):
+        kind, colon, _ = report.partition(":")
+        if kind not in REPORTS:
+            raise pytest.UsageError(f"--bpf-cov-report: there is no report {report!r}")
+        if colon and kind not in _FILES:
+            raise pytest.UsageError(f"--bpf-cov-report: {kind} goes to the terminal, not to a file")
+    least = config.getoption("bpf_cov_fail_under")
+    if least is not None and not 0 <= least <= 100:
+        raise pytest.UsageError(f"--bpf-cov-fail-under: {least} is not 0 to 100")
+
+
+def _check_coverage(config: pytest.Config) -> None:
+    """Refuse now what would make all that is measured vain."""
+    from drybpf.coverage import Coverage, CoverageError  # noqa: PLC0415 (only what is asked for)
+
+    if _engine(config) == "kernel":
+        raise pytest.UsageError("--bpf-cov: the kernel does not tell which instructions ran")
+    kept = config.getoption("bpf_cov_append")
+    try:
+        if kept is not None and Path(kept).exists():
+            Coverage.load(kept)
+    except (CoverageError, OSError) as error:
+        raise pytest.UsageError(f"--bpf-cov-append: {error}") from error
 
 
 def _engine(config: pytest.Config) -> str:
@@ -193,6 +218,7 @@ _SUBJECTS: pytest.StashKey[list[Subject]] = pytest.StashKey()
 _COVERAGE: pytest.StashKey[Coverage] = pytest.StashKey()
 _DIFFERENCE = pytest.StashKey[list[str]]()
 _SKIPPED = pytest.StashKey[bool]()
+_FAILURES = pytest.StashKey[list[str]]()
 _SHOWN = 5  # lines of a difference that pytest shows whatever their length
 
 
@@ -440,17 +466,41 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     from drybpf.coverage import reports  # noqa: PLC0415 (loaded already)
 
+    failures = config.stash[_FAILURES] = list(_write_reports(config, coverage))
+    least = config.getoption("bpf_cov_fail_under")
+    if least is not None and (why := reports.shortfall(coverage, least)):
+        failures.append(why)
+    if failures and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _write_reports(config: pytest.Config, coverage: Coverage) -> Iterator[str]:
+    """Write all files that were asked for; gives what could not be written, and why."""
+    from drybpf.coverage import reports  # noqa: PLC0415 (loaded already)
+    from drybpf.errors import CoverageError  # noqa: PLC0415 (as above)
+
     kept = config.getoption("bpf_cov_append")
     if kept is not None:
-        reports.append(coverage, Path(kept))
+        try:
+            reports.append(coverage, Path(kept))
+        except OSError as error:
+            yield f"{kept} cannot be written: {error.strerror}"
+        except CoverageError as error:  # it was sound when the tests began
+            yield str(error)
+    roots = [*config.getoption("bpf_cov_source"), config.rootpath]
+    for kind, path in _files(config):
+        try:
+            reports.write(coverage, kind, path, roots)
+        except OSError as error:
+            yield f"{path} cannot be written: {error.strerror}"
+
+
+def _files(config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """The reports that are files."""
     for report in config.getoption("bpf_cov_report"):
         kind, _, name = report.partition(":")
         if kind in _FILES:
-            roots = [*config.getoption("bpf_cov_source"), config.rootpath]
-            reports.write(coverage, kind, Path(name or _FILES[kind]), roots)
-    least = config.getoption("bpf_cov_fail_under")
-    if least is not None and reports.line_percent(coverage) < least and not session.exitstatus:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            yield kind, Path(name or _FILES[kind])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -459,18 +509,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     coverage = config.stash.get(_COVERAGE, None)
     if coverage is None:
         return
-    from drybpf.coverage import report, reports  # noqa: PLC0415 (loaded already)
+    from drybpf.coverage import report  # noqa: PLC0415 (loaded already)
+    from drybpf.markup import printable  # noqa: PLC0415 (as above)
 
     kinds = config.getoption("bpf_cov_report") or ["term"]
     if any(kind.startswith("term") for kind in kinds):
         terminalreporter.section("BPF coverage")
-        terminalreporter.write_line(report(coverage, details="term" in kinds))
-    for kind in kinds:
-        name, _, path = kind.partition(":")
-        if name in _FILES:
-            terminalreporter.write_line(f"{name}: {path or _FILES[name]}")
-    least, got = config.getoption("bpf_cov_fail_under"), reports.line_percent(coverage)
-    if least is not None and got < least:
-        terminalreporter.write_line(
-            f"FAIL: {got:.1f} % of the BPF lines are covered, {least:g} % are demanded", red=True
-        )
+        for line in report(coverage, details="term" in kinds).split("\n"):
+            terminalreporter.write_line(printable(line))
+    for kind, path in _files(config):
+        terminalreporter.write_line(f"{kind}: {path}")
+    for failure in config.stash.get(_FAILURES, ()):
+        terminalreporter.write_line(f"FAIL: {failure}", red=True)

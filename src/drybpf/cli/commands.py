@@ -26,9 +26,10 @@ from drybpf.cli import (
 )
 from drybpf.cli.failures import CannotRunError, describe, one_line
 from drybpf.cli.output import clean
-from drybpf.errors import BpfError, DecodeError, ObjectError, PacketError
+from drybpf.errors import BpfError, CoverageError, DecodeError, ObjectError, PacketError
 
 REFUSED, UNREADABLE, INTERRUPTED = 1, 3, 130  # click's own are 0, done, and 2, usage
+_UNREAD = PacketError | ObjectError | DecodeError | CoverageError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,7 +94,7 @@ def _code(error: Exception) -> int:
             return UNREADABLE
         _give_up_output()  # what was written last could not be
         return REFUSED
-    return UNREADABLE if isinstance(error, PacketError | ObjectError | DecodeError) else REFUSED
+    return UNREADABLE if isinstance(error, _UNREAD) else REFUSED
 
 
 def _give_up_output() -> None:

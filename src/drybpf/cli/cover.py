@@ -49,7 +49,8 @@ def cover(
     FILES are one program, which is run on the packets, and any number of files of counts, written
     by --save or by pytest, which are added up.
     """
-    from drybpf.coverage import Coverage, reports  # noqa: PLC0415 (only what the command needs)
+    from drybpf.cli.inputs import writing  # noqa: PLC0415 (only what the command needs)
+    from drybpf.coverage import Coverage, reports  # noqa: PLC0415 (as above)
     from drybpf.coverage import report as as_text  # noqa: PLC0415 (as above)
     from drybpf.coverage.terminal import summary  # noqa: PLC0415 (as above)
 
@@ -61,15 +62,17 @@ def cover(
             programs.append(file)
     if len(programs) > 1:
         raise click.UsageError("one program can be run at a time; save the counts and add them up")
+    if not programs and (pcap, mem, name) != (None, None, None):
+        raise click.UsageError("--pcap, --mem and --program are for a program, not for counts")
+    if engine == "kernel":
+        raise click.UsageError("the kernel does not tell which instructions ran")
     if programs:
         faults = _measure(coverage, programs[0], name, engine, pcap, mem)
     outputs = {"html": html, "lcov": lcov, "cobertura": cobertura, "json": save}
     for kind, path in outputs.items():
         if path is not None:
-            from drybpf.cli.inputs import refuse_to_overwrite  # noqa: PLC0415 (as above)
-
-            refuse_to_overwrite(path, *files, *filter(None, [pcap]))
-            reports.write(coverage, kind, Path(path), roots or (".",))
+            with writing(path, *files, *filter(None, [pcap])):
+                reports.write(coverage, kind, Path(path), roots or (".",))
     if as_json:
         click.echo(json.dumps({"files": summary(coverage), **coverage.to_json()}))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING
@@ -98,9 +99,16 @@ def read_packets(pcap: str | None, mem: str | None) -> Iterator[bytes]:
 
 def write_file(path: str, data: bytes, *sources: str) -> None:
     """Write a file, which must be none of the sources that were read."""
+    with writing(path, *sources):
+        Path(path).write_bytes(data)
+
+
+@contextmanager
+def writing(path: str, *sources: str) -> Iterator[None]:
+    """Write a file, which must be none of the sources, in a `with` block; it may fail to."""
     refuse_to_overwrite(path, *sources)
     try:
-        Path(path).write_bytes(data)
+        yield
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
 

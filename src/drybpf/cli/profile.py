@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -38,7 +37,7 @@ def profile(
     from drybpf.cli.inputs import (  # noqa: PLC0415 (only what the command needs)
         read_packets,
         read_program,
-        refuse_to_overwrite,
+        write_file,
     )
     from drybpf.profile import Recorder, flame_graph  # noqa: PLC0415 (as above)
 
@@ -52,8 +51,8 @@ def profile(
         recorder.run(program, packet)
     found = recorder.profile()
     if svg is not None:
-        refuse_to_overwrite(svg, file, *filter(None, [pcap]))
-        Path(svg).write_text(flame_graph(found, program.name or "program"), "utf-8")
+        picture = flame_graph(found, program.name or "program")
+        write_file(svg, picture.encode(), file, *filter(None, [pcap]))
     if as_json:
         click.echo(json.dumps({"program": program.name, **found.to_json()}))
     else:

@@ -7,11 +7,12 @@ terminal, lcov, cobertura, html     reports
 
 from drybpf.coverage.analysis import source_files
 from drybpf.coverage.cobertura import cobertura
-from drybpf.coverage.data import Coverage, CoverageError, ProgramCoverage
+from drybpf.coverage.data import Coverage, ProgramCoverage
 from drybpf.coverage.html import html
 from drybpf.coverage.lcov import lcov
 from drybpf.coverage.model import SourceFile, Tally
 from drybpf.coverage.terminal import report
+from drybpf.errors import CoverageError
 
 __all__ = [
     "Coverage",

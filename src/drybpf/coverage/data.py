@@ -13,14 +13,10 @@ from typing import Any, Self
 
 from drybpf import meter
 from drybpf.code import Code, SourceLine
-from drybpf.errors import BpfError
+from drybpf.errors import BpfError, CoverageError
 from drybpf.meter import Counts
 
 FORMAT = "drybpf coverage 1"
-
-
-class CoverageError(BpfError):
-    """A file that holds no coverage data."""
 
 
 @dataclass
@@ -75,10 +71,10 @@ class ProgramCoverage:
         """The inverse of `to_json`.  Raises `KeyError`, `TypeError` or `ValueError`."""
         files = list(map(str, data["files"]))
         lines = {
-            int(pc): SourceLine(files[file], int(line), int(column), str(text))
+            _whole(pc): SourceLine(files[_whole(file)], _whole(line), _whole(column), str(text))
             for pc, file, line, column, text in data["lines"]
         }
-        functions = {int(pc): str(name) for pc, name in data["functions"]}
+        functions = {_whole(pc): str(name) for pc, name in data["functions"]}
         code = Code(
             b64decode(data["bytecode"], validate=True),
             name=str(data["name"]),
@@ -86,15 +82,25 @@ class ProgramCoverage:
             lines=lines,
         )
         loaded = cls(code)
-        loaded.add(_counts(data["executed"], code), _counts(data["taken"], code))
+        executed, taken = _counts(data["executed"], code), _counts(data["taken"], code)
+        if any(count > executed.get(pc, 0) for pc, count in taken.items()):
+            raise ValueError("a jump was taken more often than it was executed")
+        loaded.add(executed, taken)
         return loaded
 
 
 def _counts(pairs: Iterable[tuple[int, int]], code: Code) -> dict[int, int]:
-    counts = {int(pc): int(count) for pc, count in pairs}
-    if any(not 0 <= pc <= len(code) or count < 0 for pc, count in counts.items()):
+    counts = {_whole(pc): _whole(count) for pc, count in pairs}
+    if any(pc > len(code) for pc in counts):
         raise ValueError("counts for instructions that there are not")
     return counts
+
+
+def _whole(value: object) -> int:
+    """A number that is not negative; JSON has others, infinity among them."""
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no number of something")
+    return value
 
 
 class Coverage:
@@ -183,6 +189,8 @@ class Coverage:
             return cls.from_json(json.loads(Path(path).read_bytes()))
         except (ValueError, RecursionError) as error:
             raise CoverageError(f"{path}: no coverage data: {error}") from error
+        except CoverageError as error:
+            raise CoverageError(f"{path}: {error}") from error
 
     def __repr__(self) -> str:
         """`<Coverage of 2 programs>`."""

@@ -39,9 +39,18 @@ def append(coverage: Coverage, path: Path) -> None:
     """Add what a file of counts holds, if there is one, and write the sum back."""
     if path.exists():
         coverage.merge(Coverage.load(path))
-    coverage.save(path)
+    write(coverage, "json", path)
 
 
-def line_percent(coverage: Coverage) -> float:
-    """How many of all lines were hit, in per cent."""
-    return 100 * total(source_files(coverage)).line_rate
+def shortfall(coverage: Coverage, least: float) -> str:
+    """What to say where fewer than `least` per cent of all lines were hit; empty where enough were.
+
+    Where no lines are known, nothing shows that any were hit.
+    """
+    tally = total(source_files(coverage))
+    if not tally.lines and least > 0:
+        return f"no BPF lines were measured, {least:g} % are demanded"
+    got = 100 * tally.line_rate
+    if got >= least:
+        return ""
+    return f"{got:.1f} % of the BPF lines are covered, {least:g} % are demanded"
