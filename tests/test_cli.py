@@ -104,6 +104,53 @@ def test_packets_that_the_program_changed_are_written_so(run: Run, tmp_path: Pat
     assert [p.original_length for p in before] == [p.original_length for p in after]
 
 
+# One verdict for packets longer than 80 bytes, another for others
+_BY_LENGTH = """
+r6 = r1
+{call}w2 = *(u32 *)(r6 + 0)
+r0 = {long}
+if r2 > 80 goto +1
+r0 = {short}
+exit
+"""
+
+
+@pytest.mark.parametrize("call", ["", "call 7\n"], ids=["reads", "may write"])
+@pytest.mark.parametrize(
+    ("section", "passes", "drops", "hidden"),
+    [
+        ("tc", 0, 2, 0),
+        ("tc", 3, 2, 0),
+        ("tc", -1, 4, 0),
+        ("socket", 40, 0, 0),
+        ("cgroup_skb/ingress", 1, 0, 14),
+        ("cgroup_skb/egress", 3, 2, 14),
+        ("lwt_in", 0, 2, 14),
+    ],
+)
+def test_what_passes_other_hooks_is_written_whole(
+    run: Run, tmp_path: Path, call: str, section: str, passes: int, drops: int, hidden: int
+) -> None:
+    path, out = tmp_path / "program.o", tmp_path / "out.pcap"
+    code = assemble(_BY_LENGTH.format(call=call, long=passes, short=drops))
+    path.write_bytes(bytes.fromhex(_object(section, program=code)))
+    assert run("run", path, "--pcap", TRAFFIC, "--out", out)[0] == 0
+    long = [packet for packet in read_capture(TRAFFIC) if len(packet.data) - hidden > 80]
+    assert list(read_capture(out)) == long
+    assert 10 < len(long) < 70
+
+
+def test_a_tag_beside_the_packet_is_written_into_it(run: Run, tmp_path: Path) -> None:
+    path, out = tmp_path / "program.o", tmp_path / "out.pcap"
+    code = assemble("r2 = 0xa888\nr3 = 5\ncall 18\nr0 = 0\nexit")
+    path.write_bytes(bytes.fromhex(_object("tc", program=code)))
+    assert run("run", path, "--pcap", TRAFFIC, "--out", out)[0] == 0
+    for before, after in zip(read_capture(TRAFFIC), read_capture(out), strict=True):
+        data = before.data
+        assert after.data == data[:12] + bytes.fromhex("88a80005") + data[12:]
+        assert after.original_length == before.original_length + 4
+
+
 def test_packets_are_written_beside_faults(run: Run, tmp_path: Path) -> None:
     program, out = tmp_path / "program.s", tmp_path / "out.pcap"
     program.write_text("stb [r1+60], 0\nr0 = 0\nexit")  # short packets end before that

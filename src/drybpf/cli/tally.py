@@ -13,8 +13,14 @@ from drybpf.cli.failures import describe
 from drybpf.errors import ExecutionError, KernelError, PacketError
 from drybpf.packets import Capture, Packet, write_capture
 from drybpf.program import Program
+from drybpf.result import Result
+from drybpf.topology.frames import tagged
 
 FAULT = "FAULT"
+# The verdicts that let a packet go on, of every hook that packets run through
+PASSING = frozenset(
+    {"PASS", "OK", "UNSPEC", "PIPE", "RECLASSIFY", "KEEP", "ALLOW", "ALLOW_CN", "REROUTE"}
+)
 FAULTS = 100  # that are described
 FIRST_CHUNK, CHUNK = 256, 1024  # packets; `auto` does not compile for the first chunk
 
@@ -80,7 +86,7 @@ def _passed(
             continue
         action = program.hook.action(outcome)
         tally.count(f"{outcome:#x}" if action is None else action.name, outcome, packet)
-        if action is None or action.name == "PASS":
+        if action is None or action.name in PASSING:
             length = packet.original_length + len(after) - len(packet.data)
             yield replace(packet, data=after, original_length=length)
 
@@ -108,7 +114,16 @@ def _each(program: Program, chunk: list[Packet]) -> Iterator[Judged]:
         except KernelError as error:
             yield packet, ExecutionError(error.reason), packet.data
         else:
-            yield packet, result.value, result.packet
+            yield packet, result.value, _on_the_wire(program, packet, result)
+
+
+def _on_the_wire(program: Program, packet: Packet, result: Result) -> bytes:
+    """The packet afterwards with what programs do not see in its bytes: link header, VLAN tag."""
+    data = packet.data[: program.hook.shape.hidden] + result.packet
+    present, kind, tag = map(result.context.get, ("vlan_present", "vlan_proto", "vlan_tci"))
+    if present and isinstance(kind, int) and isinstance(tag, int):
+        return tagged(data, kind, tag)
+    return data
 
 
 def _batch(program: Program, chunk: list[Packet]) -> Iterator[Judged]:
