@@ -113,6 +113,25 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert capsys.readouterr().out.startswith('digraph "xdp_firewall" {')
 
 
+def test_the_ending_says_which_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name, begin in (("x.svg", "<svg"), ("x.gv", "digraph"), ("x.MMD", "flowchart")):
+        assert main(["cfg", str(FIREWALL), "-o", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).read_text().startswith(begin)
+    for name in ("x.png", "x"):
+        assert main(["cfg", str(FIREWALL), "-o", str(tmp_path / name)]) == 2
+        assert "else say --format" in capsys.readouterr().err
+        assert not (tmp_path / name).exists()
+    assert main(["cfg", str(FIREWALL), "-o", str(tmp_path / "x"), "--format", "dot"]) == 0
+
+
+def test_faults_are_told_beside_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = str(fixture("xdp_bad_access"))
+    assert main(["cfg", bad, "--program", "xdp_unchecked", "--mem", "00"]) == 1
+    out, err = capsys.readouterr()
+    assert "1 times" in out
+    assert err == "drybpf: 1 of the runs ended with a fault\n"
+
+
 def test_notebooks_show_everything() -> None:
     program = drybpf.load(FIREWALL)["xdp_firewall"]
     packet = next(iter(drybpf.read_capture(TRAFFIC))).data

@@ -357,6 +357,17 @@ def test_as_a_process() -> None:
     assert _process("--version").stdout.startswith("drybpf, version")
 
 
+@pytest.mark.parametrize("command", ["asm {} -o -", "disasm {}", "cfg {}", "trace {}"])
+def test_without_a_standard_output(tmp_path: Path, command: str) -> None:
+    """As `>&-` in a shell leaves it."""
+    path = tmp_path / "program.s"
+    path.write_text("r0 = 0\nexit\n")
+    arguments = [sys.executable, "-m", "drybpf", *command.format(path).split()]
+    code = f"import os, sys; os.close(1); os.execv(sys.executable, {arguments!r})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def _vectors() -> list[dict[str, Any]]:
     path = shared("conformance/open.jsonl")
     return [json.loads(line) for line in path.read_text().splitlines()]

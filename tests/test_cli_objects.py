@@ -73,6 +73,12 @@ def test_info_of_variables_and_what_is_not_supported(capsys: pytest.CaptureFixtu
     assert "kconfig" in programs["read_unknown"]["unsupported"][0]
 
 
+def test_json_has_no_numbers_that_json_has_not() -> None:
+    shown = [to_json(float(text)) for text in ("nan", "inf", "-inf", "1.5")]
+    assert shown == ["nan", "inf", "-inf", 1.5]
+    assert read_value("-inf", Floating(8)) == float("-inf")
+
+
 def test_info_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "info", MAPS)
     assert (code, err) == (0, "")
@@ -244,6 +250,9 @@ def test_types_and_targets(capsys: pytest.CaptureFixture[str]) -> None:
         (["--map", "programs=1:nobody"], "--map programs: no program 'nobody'"),
         (["--map", "outer=1:nobody"], "--map outer: no map 'nobody'"),
         (["--map", "totals=missing.json"], "missing.json"),
+        (["--map", "totals=-1:1"], "--map totals: -1 is no index"),
+        (["--map", "perf=5"], "--map perf: only programs put events into it"),
+        (["--map", "flows=1:" + "[" * 5000 + "]" * 5000], "is no JSON"),
         (["--set", "limit=1"], "--set: no variable 'limit'; there are none"),
         (["--type", "nothing"], "--type: no program type 'nothing'; there are unspec, socket"),
         (["--btf", "missing"], "cannot be read"),
@@ -270,7 +279,12 @@ def test_options_for_objects_alone(capsys: pytest.CaptureFixture[str], tmp_path:
 
 def test_a_json_file_of_something_else(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    for text, reason in (("5", "holds neither an object nor a list"), ("{", "is no JSON")):
+    for text, reason in (
+        ("5", "holds neither an object nor a list"),
+        ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ("[1, 2, 3, 4, 5]", "4 is not below 4"),
+    ):
         path.write_text(text)
         code, _, err = run(
             capsys, "run", MAPS, "--program", "leaf", "--mem", PACKET, "--map", f"totals={path}"

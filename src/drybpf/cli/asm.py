@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 
@@ -22,6 +20,6 @@ def asm(file: str, output: str) -> None:
         raise DecodeError(f"{file}: not text: {error}") from error
     bytecode = assemble(text)
     if output == "-":
-        sys.stdout.buffer.write(bytecode)
+        click.echo(bytecode, nl=False)
     else:
         write_file(output, bytecode, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from drybpf.program import Program
 
 _KINDS = ("svg", "dot", "mermaid")
+_ENDINGS = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".md": "mermaid"}
 
 
 @click.command()
@@ -41,28 +43,39 @@ def cfg(
 
     program = read_one(file, name)
     draw = {"svg": pictures.svg, "dot": pictures.dot, "mermaid": pictures.mermaid}
-    text = draw[kind or _kind(output)](_graph(program, pcap, mem))
+    kind = kind or _kind(output)
+    graph, faults = _graph(program, pcap, mem)
+    text = draw[kind](graph)
     if output is None or output == "-":
         click.echo(text, nl=False)
     else:
         write_file(output, text.encode(), file, *filter(None, [pcap]))
-    return 0
+    if faults:
+        click.echo(f"drybpf: {faults} of the runs ended with a fault", err=True)
+    return int(faults > 0)
 
 
 def _kind(output: str | None) -> str:
-    ending = (output or "").rpartition(".")[2].lower()
-    return {"svg": "svg", "mmd": "mermaid", "md": "mermaid"}.get(ending, "dot")
+    if output is None or output == "-":
+        return "dot"
+    ending = Path(output).suffix.lower()
+    if ending not in _ENDINGS:
+        raise click.UsageError(
+            f"--output {output}: an ending is one of {', '.join(_ENDINGS)}, else say --format"
+        )
+    return _ENDINGS[ending]
 
 
-def _graph(program: Program, pcap: str | None, mem: str | None) -> Graph:
+def _graph(program: Program, pcap: str | None, mem: str | None) -> tuple[Graph, int]:
+    """The graph, and how many runs for its counts ended with a fault."""
     from drybpf.cfg import control_flow  # noqa: PLC0415 (as above)
     from drybpf.cli.inputs import can_run, read_packets  # noqa: PLC0415 (as above)
     from drybpf.profile import Recorder  # noqa: PLC0415 (as above)
 
     if pcap is None and mem is None:
-        return control_flow(program.code)
+        return control_flow(program.code), 0
     can_run(program)
     recorder = Recorder(stacks=False)
     for packet in read_packets(pcap, mem):
         recorder.run(program, packet)
-    return control_flow(program.code, recorder.counts())
+    return control_flow(program.code, recorder.counts()), recorder.faults

@@ -13,9 +13,10 @@ from drybpf.cli.output import clean, table
 from drybpf.cli.values import assignment, from_json, read_value, split, to_json, to_text
 from drybpf.errors import MapError
 from drybpf.maps import ArrayMap, Codec, Map, RawBytes
+from drybpf.maps.keyed import KeyedMap
 from drybpf.maps.objects import MapHolder, ProgramArray
 from drybpf.maps.queue import BloomFilter, Keyless
-from drybpf.maps.ring import EventMap
+from drybpf.maps.ring import EventMap, PerfEventArray
 from drybpf.objects import Object
 from drybpf.objects.codecs import Integer
 
@@ -130,7 +131,7 @@ def _of_file(found: Map, path: str) -> Iterator[Entry]:
     key_codec, value_codec = _codecs(found)
     try:
         content = json.loads(read_file(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON: {error}") from error
     if isinstance(content, dict):
         for key, value in content.items():
@@ -147,7 +148,11 @@ def _of_file(found: Map, path: str) -> Iterator[Entry]:
 
 def _put(obj: Object, found: Map, wanted: Iterable[Entry]) -> None:
     filled: Any = found
+    if isinstance(found, PerfEventArray):
+        raise TypeError("only programs put events into it")
     for key, value in wanted:
+        if isinstance(key, int) and key < 0 and not isinstance(found, KeyedMap):
+            raise ValueError(f"{key} is no index")
         if isinstance(found, Keyless | EventMap):
             filled.push(value)
         elif isinstance(found, ProgramArray):

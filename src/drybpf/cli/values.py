@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from math import isfinite
 from typing import Any
 
 import click
@@ -35,7 +36,7 @@ def read_value(text: str, codec: Codec) -> Any:  # noqa: ANN401 (of the codec's 
     if text[:1] in ("{", "[", '"'):
         try:
             return from_json(json.loads(text), codec)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"{text!r} is no JSON: {error}") from error
     return _plain(text, codec)
 
@@ -126,6 +127,8 @@ def to_json(value: object) -> object:
             return value.name
         case Mapping():
             return {str(key): to_json(part) for key, part in value.items()}
+        case float() if not isfinite(value):  # JSON has no such numbers
+            return str(value)
         case str() | bool() | float() | None:
             return value
         case int():
