@@ -260,6 +260,20 @@ def test_nothing_is_kept_when_nobody_counts() -> None:
     assert not meter.is_active()
 
 
+def test_programs_that_are_gone_are_not_kept_while_somebody_counts() -> None:
+    """Their counts are, though: as in a long test run that measures coverage."""
+    with Meter() as meter:
+        for _ in range(3):
+            program = Program.from_asm("mov r0, 1\nexit", engine="jit")
+            program.run()
+            gone = weakref.ref(program.code)
+            del program
+            gc.collect()
+            assert [each.executed for each in meter.take()] == [{0: 1, 1: 1}]
+            gc.collect()
+            assert gone() is None
+
+
 def test_threads_count_together() -> None:
     programs = [Program.from_asm(LOOP, engine=engine) for engine in ("interpreter", "jit")]
     batch = [bytes(7)] * 200

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from threading import RLock
 from typing import Protocol, Self
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from drybpf.code import Code
 
@@ -141,7 +141,10 @@ def record(code: Code, executed: Mapping[int, int], taken: Mapping[int, int]) ->
 
 
 def add_source(source: Source) -> None:
-    """Ask a source whenever counts are wanted, until all meters have stopped."""
+    """Ask a source whenever counts are wanted, as long as anybody else holds it.
+
+    It is kept until its counts were taken, and let go of when all meters have stopped.
+    """
     with _LOCK:
         if source not in _sources:
             _sources.append(source)
@@ -153,10 +156,14 @@ def watch(watcher: Watcher) -> None:
 
 
 def _drain() -> None:
-    for source in _sources:
-        for counts in source.take():
+    for place in range(len(_sources)):
+        for counts in _sources[place].take():
             for meter in _active:
                 meter.collect(counts)
+    # What nobody else holds will never count again: a long measurement must not keep it.
+    known = [ref(source) for source in _sources]
+    _sources.clear()
+    _sources.extend(source for each in known if (source := each()) is not None)
 
 
 def _tell() -> None:
