@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from drybpf.errors import BudgetExceeded
 from drybpf.helpers.checksums import fold, sum32
 from drybpf.hooks import HOOKS
 from drybpf.host import Route
+from drybpf.maps import MapType
 from drybpf.program import Program
 from drybpf.topology import Device, Node, Step, Topology
 from helper_programs import frame
+from space_programs import Twins
 from support import ROOT
 
 EXAMPLE = ROOT / "examples" / "topology"
@@ -123,9 +126,61 @@ def test_xdp_sends_out_of_another_device() -> None:
     assert stages(line.send())[-1] == "middle/b drop there is no device 99"
 
 
+TARGETS = {
+    "devs": (MapType.DEVMAP, 4, 4, 8),
+    "hash": (MapType.DEVMAP_HASH, 4, 8, 8),
+    "cpus": (MapType.CPUMAP, 4, 4, 8),
+    "socks": (MapType.XSKMAP, 4, 4, 8),
+}
+
+
+def by_map(name: str, flags: int, *filled: tuple[int, int]) -> Iterator[Program]:
+    """A program for each engine that sends to slot 1 of a map; in the map are slots and values."""
+    text = f"lddw r1, {{{name}}}\nmov r2, 1\nmov r3, {flags}\ncall 51\nexit"
+    twins = Twins(text, "xdp", None, **{name: TARGETS[name]})
+    for made in twins.maps:
+        for index, number in filled:
+            value = number.to_bytes(TARGETS[name][2], "little")
+            made[name].update_element(index.to_bytes(4, "little"), value)
+    yield from twins.programs
+
+
+@pytest.mark.parametrize("name", ["devs", "hash"])
+def test_xdp_sends_out_of_all_devices_of_a_map(name: str) -> None:
+    """BPF_F_BROADCAST, with and without BPF_F_EXCLUDE_INGRESS."""
+    line = Line()
+    b, c = line.b.ifindex, line.c.ifindex
+    line.a.interface.forwarding = False
+    for filled in ([(4, b), (6, c)], [(1, b), (6, c)]):  # the slot itself may be empty
+        for line.b.xdp in by_map(name, 8, *filled):
+            steps = stages(line.send())
+            assert sorted(step for step in steps if "middle" in step) == [
+                "middle/b wire",
+                "middle/b xdp REDIRECT",
+                "middle/c wire",
+            ]
+        for line.b.xdp in by_map(name, 8 | 16, *filled):
+            assert stages(line.send())[2:] == ["middle/c wire", "right/d local"]
+    for line.b.xdp in by_map(name, 0, (1, c)):
+        assert stages(line.send())[2:] == ["middle/c wire", "right/d local"]
+
+
+def test_xdp_hands_over_to_another_cpu_or_a_process() -> None:
+    line = Line()
+    for line.b.xdp in by_map("cpus", 0, (1, 3)):
+        assert stages(line.send())[-1] == "right/d local"
+    for line.b.xdp in by_map("socks", 0, (1, 3)):
+        assert stages(line.send())[2:] == ["middle/b local to a socket of socks"]
+    ((device, taken),) = line.middle.received[:1]
+    assert (device, taken[12:14], len(taken)) == (line.b, b"\x08\0", 42)
+
+
 @pytest.mark.parametrize(
     ("verdict", "last"),
-    [(-1, "local"), (0, "local"), (1, "local"), (2, "drop"), (3, "local"), (4, "drop")],
+    [
+        *((-1, "local"), (0, "local"), (1, "local"), (2, "drop"), (3, "local"), (4, "drop")),
+        *((5, "local"), (6, "local"), (8, "drop"), (99, "local")),  # what the kernel does not know
+    ],
 )
 @pytest.mark.parametrize("where", ["ingress", "egress"])
 def test_verdicts_of_tc(where: str, verdict: int, last: str) -> None:
@@ -187,6 +242,28 @@ def test_what_is_no_ip_is_left_to_the_host() -> None:
     steps = line.topology.receive(line.b, frame(0x0806, bytes(46)))
     assert stages(steps) == ["middle/b local no IP"]
     assert stages(line.topology.receive(line.b, b"")) == ["middle/b local no IP"]
+
+
+def test_a_host_without_devices_cannot_send() -> None:
+    topology = Topology()
+    with pytest.raises(ValueError, match="alone has no devices"):
+        topology.send(topology.add("alone"), packet())
+
+
+def test_a_host_may_send_while_it_receives() -> None:
+    line = Line()
+    inner: list[tuple[Step, ...]] = []
+
+    def answer(*_: object) -> list[bytes]:
+        back = packet(to="10.0.1.2")
+        inner.append(line.topology.send(line.right, back))
+        return [back]
+
+    line.right.handler = answer
+    steps = stages(line.send())
+    assert steps[0] == "left/a wire"
+    assert steps[-1] == "left/a local"
+    assert stages(inner[0]) == ["right/d wire", "middle/c forward", "middle/b wire", "left/a local"]
 
 
 def test_hosts_answer() -> None:

@@ -19,7 +19,8 @@ from drybpf.topology.frames import tagged
 FAULT = "FAULT"
 # The verdicts that let a packet go on, of every hook that packets run through
 PASSING = frozenset(
-    {"PASS", "OK", "UNSPEC", "PIPE", "RECLASSIFY", "KEEP", "ALLOW", "ALLOW_CN", "REROUTE"}
+    {"PASS", "KEEP", "ALLOW", "ALLOW_CN", "REROUTE"}
+    | {"OK", "UNSPEC", "PIPE", "RECLASSIFY", "QUEUED", "REPEAT"}  # see `topology`
 )
 FAULTS = 100  # that are described
 FIRST_CHUNK, CHUNK = 256, 1024  # packets; `auto` does not compile for the first chunk

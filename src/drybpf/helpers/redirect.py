@@ -48,7 +48,7 @@ def redirect_map(context: Context, handle: int, key: int, flags: int, *_: int) -
     allowed = ACTIONS | (BROADCAST | EXCLUDE_INGRESS if kind in DEVICES else 0)
     if flags & ~allowed:
         return XDP_ABORTED
-    value = _slot(targets, u32(key))
+    value = slot(targets, u32(key))
     if value is None and not flags & BROADCAST:
         return flags & ACTIONS
     name = targets.definition.name
@@ -57,7 +57,7 @@ def redirect_map(context: Context, handle: int, key: int, flags: int, *_: int) -
     return XDP_REDIRECT
 
 
-def _slot(targets: Any, key: int) -> bytes | None:  # noqa: ANN401 (a map)
+def slot(targets: Any, key: int) -> bytes | None:  # noqa: ANN401 (a map)
     """What a slot of a map of devices, CPUs or sockets holds; None where it is empty."""
     offset: int = targets.lookup_element(key.to_bytes(4, "little"))
     size: int = targets.definition.value_size

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from ipaddress import ip_address
 from typing import Any
 
 from drybpf.errors import BudgetExceeded
+from drybpf.helpers.redirect import BROADCAST, EXCLUDE_INGRESS, slot
 from drybpf.hooks.verdicts import TcAction, XdpAction
+from drybpf.maps import MapType
 from drybpf.program import Program
 from drybpf.records import Redirect
 from drybpf.result import Result
@@ -18,8 +21,8 @@ from drybpf.topology.node import Device, Node
 
 MOST_STEPS = 10_000  # of what one packet sets going
 
-_GO_ON = (TcAction.UNSPEC, TcAction.PIPE, TcAction.RECLASSIFY)
 _ACCEPT = TcAction.OK
+_TAKEN = (TcAction.SHOT, TcAction.STOLEN, TcAction.TRAP)  # of others the next program decides
 _FORWARDED = ("mark", "priority")  # what stays with a packet that a host sends on
 
 
@@ -83,27 +86,30 @@ class Topology:
 
     def receive(self, device: Device, packet: bytes) -> tuple[Step, ...]:
         """Let a frame arrive at a device from outside; all that happened, in order."""
-        return self._run(_Work("receive", device, bytes(packet)))
+        return self._run(lambda: self._then("receive", device, bytes(packet)))
 
     def send(self, node: Node, packet: bytes) -> tuple[Step, ...]:
-        """Let a host send an IP packet; all that happened, in order."""
-        self._steps = []
-        self._route(node, None, bytes(packet), {})
-        return self._run()
+        """Let a host send an IP packet; all that happened, in order.
 
-    def _run(self, first: _Work | None = None) -> tuple[Step, ...]:
-        if first is not None:
-            self._steps = []
-            self._work.append(first)
+        Raises `ValueError` for a host without devices.
+        """
+        if not node.devices:
+            raise ValueError(f"{node.name} has no devices to send by")
+        return self._run(lambda: self._route(node, None, bytes(packet), {}))
+
+    def _run(self, begin: Callable[[], None]) -> tuple[Step, ...]:
+        before = self._work, self._steps  # a host's handler may send something itself
+        self._work, self._steps = deque(), []
         try:
+            begin()
             while self._work:
                 if len(self._steps) > MOST_STEPS:
                     raise BudgetExceeded(f"a packet goes round: {MOST_STEPS} steps and no end")
                 work = self._work.popleft()
                 getattr(self, f"_{work.stage}")(work)
+            return tuple(self._steps)
         finally:
-            self._work.clear()
-        return tuple(self._steps)
+            self._work, self._steps = before
 
     def _tell(self, work: _Work, stage: str, *, reason: str = "") -> None:
         self._steps.append(Step(work.device, stage, work.packet, reason=reason))
@@ -130,16 +136,26 @@ class Topology:
         elif result.action == XdpAction.TX:
             self._then("wire", device, result.packet)
         elif result.action == XdpAction.REDIRECT and result.redirects:
-            self._redirect_xdp(device, result)
+            self._redirect_xdp(device, program, result)
         else:
             self._tell(_Work("", device, result.packet), "drop", reason="by XDP")
 
-    def _redirect_xdp(self, device: Device, result: Result) -> None:
-        redirect = result.redirects[-1]
-        if redirect.map and not redirect.ifindex:  # another CPU takes it on, or a process
-            self._then("ingress", device, *frames.untagged(result.packet))
-            return
-        self._to(device, redirect, result.packet, "wire", {})
+    def _redirect_xdp(self, device: Device, program: Program, result: Result) -> None:
+        redirect, packet = result.redirects[-1], result.packet
+        targets = _map_of(program, redirect.map) if redirect.map else None
+        kind = targets.definition.type if targets is not None else None
+        if kind == MapType.CPUMAP:  # another CPU takes it on
+            self._then("ingress", device, *frames.untagged(packet))
+        elif kind == MapType.XSKMAP:  # a process takes it
+            device.node.received.append((device, packet))
+            reason = f"to a socket of {redirect.map}"
+            self._tell(_Work("", device, packet), "local", reason=reason)
+        elif redirect.flags & BROADCAST and targets is not None:
+            for ifindex in _devices_in(targets):
+                if ifindex != device.ifindex or not redirect.flags & EXCLUDE_INGRESS:
+                    self._to(device, replace(redirect, ifindex=ifindex), packet, "wire", {})
+        else:
+            self._to(device, redirect, packet, "wire", {})
 
     def _to(
         self,
@@ -260,10 +276,26 @@ class Topology:
                 return None
             if result.action == _ACCEPT:
                 break
-            if result.action not in _GO_ON:
+            if result.action == TcAction.REDIRECT or result.action in _TAKEN:
                 self._tell(_Work("", device, packet), "drop", reason=f"by tc {stage}")
                 return None
         return _Work("", device, packet, fields)
+
+
+def _map_of(program: Program, name: str) -> Any:  # noqa: ANN401 (a map)
+    """The map of a program's space that a record names."""
+    maps: Any = program.space.maps.values()
+    return next((each for each in maps if each.definition.name == name), None)
+
+
+def _devices_in(targets: Any) -> Iterator[int]:  # noqa: ANN401 (a map of devices)
+    """The interfaces that a map of devices names."""
+    contents = targets._contents()  # noqa: SLF001 (bytes, whatever the codecs are)
+    keys = contents if isinstance(contents, dict) else [key for key, _ in contents]
+    for key in keys:
+        value = slot(targets, key if isinstance(key, int) else int.from_bytes(key, "little"))
+        if value is not None:
+            yield int.from_bytes(value[:4], "little")
 
 
 def _kept(result: Result) -> dict[str, int]:
