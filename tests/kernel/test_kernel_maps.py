@@ -115,6 +115,7 @@ def test_frozen() -> None:
         with pytest.raises(KernelError) as caught:
             table.update(_word(0), _word(6))
         assert caught.value.errno == errno.EPERM
+        assert caught.value.reason == "the kernel refused MAP_UPDATE_ELEM: Operation not permitted"
         assert table.lookup(_word(0)) == _word(5)
 
 

@@ -14,6 +14,7 @@ import pytest
 import drybpf
 from drybpf.asm import assemble
 from drybpf.cli import main
+from drybpf.cli.failures import one_line
 from drybpf.code import Code
 from drybpf.errors import KernelError, VerifierError
 from drybpf.hooks import HOOKS, Xdp, XdpAction
@@ -199,6 +200,24 @@ def test_subprograms_and_names() -> None:
     program = drybpf.load(fixture("xdp_local_calls"))
     for each in program.programs.values():
         assert each.run(FRAME, engine="kernel").value == each.run(FRAME, engine="jit").value
+
+
+@pytest.mark.parametrize("name", ["", "1st", "n" * 600, "core::fmt<impl>", "\ud800"])
+def test_functions_may_be_called_anything(name: str) -> None:
+    code = Code(assemble("call f\nexit\nf: r0 = 2\nexit"), name=name, functions={0: name, 2: name})
+    assert Program(code, hook=Xdp()).run(FRAME, engine="kernel").value == 2
+
+
+def test_hooks_without_a_test_run() -> None:
+    for name in ("lwt_seg6local", "sk_skb", "kprobe"):
+        with pytest.raises(KernelError, match=f"test-runs programs of xdp, .*, not of {name}"):
+            Program.from_asm("r0 = 0\nexit", hook=HOOKS[name]).run(FRAME, engine="kernel")
+
+
+def test_the_command_tells_notes() -> None:
+    error = KernelError("the kernel refused MAP_CREATE: Cannot allocate memory")
+    error.add_note("map 'h' (array)")
+    assert one_line(error) == f"{error} (map 'h' (array))"
 
 
 def test_a_batch_names_the_packet() -> None:

@@ -23,7 +23,9 @@ def one_line(error: Exception) -> str:
         context = getattr(error, "ctx", None)
         help_is_at = f" (see {context.command_path} --help)" if context else ""
         return " ".join(error.format_message().split()) + help_is_at
-    return " ".join(str(error).split()) or type(error).__name__
+    notes = getattr(error, "__notes__", ())  # which map, which packet
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"{text} ({'; '.join(notes)})" if notes else text
 
 
 def describe(error: Exception) -> dict[str, object]:

@@ -21,6 +21,7 @@ _TYPE = struct.Struct("<III")
 _MEMBER = struct.Struct("<III")
 _WORD = struct.Struct("<I")
 _INT, _STRUCT, _FUNC, _FUNC_PROTO = 1, 4, 12, 13
+_NAME_LENGTH = 127  # KSYM_NAME_LEN but for the closing zero byte, before Linux 6.1
 FUNC_INFO = struct.Struct("<II")  # slot of the first instruction, type id
 # Structures that the kernel knows by name: size and alignment in bytes (include/uapi/linux/bpf.h)
 SPECIAL = {
@@ -79,7 +80,7 @@ class BtfWriter:
     def function(self, name: str, result: int) -> int:
         """A static function without parameters; callers may pass what they like."""
         prototype = self._add("", _FUNC_PROTO, 0, result, b"")
-        return self._add(re.sub(r"\W", "_", name, flags=re.ASCII), _FUNC, 0, prototype, b"")
+        return self._add(_identifier(name), _FUNC, 0, prototype, b"")
 
     def to_bytes(self) -> bytes:
         """The section."""
@@ -96,6 +97,12 @@ class BtfWriter:
             return 0
         self._strings += text.encode() + b"\0"
         return len(self._strings) - len(text.encode()) - 1
+
+
+def _identifier(name: str) -> str:
+    """A name as the kernel takes it, of at most as many characters as any kernel does."""
+    written = re.sub(r"\W", "_", name, flags=re.ASCII)[:_NAME_LENGTH]
+    return written if written and not written[0].isdigit() else f"_{written[: _NAME_LENGTH - 1]}"
 
 
 class LoadedBtf(Descriptor):

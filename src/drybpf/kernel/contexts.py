@@ -155,6 +155,5 @@ ENTRIES: dict[str, Entry] = {
     "lwt_in": NetworkEntry(10),
     "lwt_out": NetworkEntry(11),
     "lwt_xmit": NetworkEntry(12),
-    "lwt_seg6local": NetworkEntry(19),
 }
 """How programs enter, by the kernel's name of their type."""

@@ -23,7 +23,7 @@ KEYLESS = frozenset({MapType.QUEUE, MapType.STACK, MapType.BLOOM_FILTER})
 OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 ANY, NOEXIST, EXIST = 0, 1, 2  # the flags of an update
 _TOGETHER = 4096  # elements that go in one call, where the type of map has such calls
-_NO_BATCHES = frozenset({errno.EINVAL, errno.EOPNOTSUPP, 524})  # 524: the kernel's ENOTSUPP
+_NO_BATCHES = frozenset({errno.EINVAL, errno.EOPNOTSUPP, syscall.NOT_SUPPORTED})
 
 
 class KernelMap(Descriptor):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _NUMBERS = {"x86_64": 321, "aarch64": 280}  # of bpf(2), by machine
 _U32, _U64 = ctypes.c_uint32, ctypes.c_uint64
 _ATTEMPTS = 5  # at loading a program
+NOT_SUPPORTED = 524  # the kernel's ENOTSUPP, which user space has no name for
 NAME_SIZE = 16  # BPF_OBJ_NAME_LEN, the closing zero byte included
 
 
@@ -41,6 +42,9 @@ class Command(IntEnum):
     MAP_FREEZE = 22
     MAP_LOOKUP_BATCH = 24
     MAP_UPDATE_BATCH = 26
+
+
+_ENTRANCES = (Command.MAP_CREATE, Command.PROG_LOAD, Command.BTF_LOAD)
 
 
 class MapCreate(ctypes.Structure):
@@ -176,8 +180,11 @@ def bpf(command: Command, attributes: Attributes) -> int:
 
 
 def _reason(command: Command, code: int) -> str:
-    if code in (errno.EPERM, errno.ENOSYS):
+    # Whoever has a descriptor was let in: a map may refuse, since it is frozen for one.
+    if code == errno.ENOSYS or (code == errno.EPERM and command in _ENTRANCES):
         return "bpf(2) is not permitted here: it takes root, or CAP_BPF and CAP_NET_ADMIN"
+    if code == NOT_SUPPORTED:
+        return f"the kernel has no {command.name} for this type"
     return f"the kernel refused {command.name}: {os.strerror(code)}"
 
 
