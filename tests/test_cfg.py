@@ -53,6 +53,13 @@ def test_counts_colour_the_picture() -> None:
     assert _ways(graph) == [(0, 1, "", 1), (1, 3, "not taken", 1), (1, 1, "taken", 2)]
 
 
+def test_only_counts_of_the_same_code_colour_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A tail call has run other code, too."""
+    options = ("--program", "again", "--mem", "00", "--format", "mermaid")
+    assert main(["cfg", str(fixture("load_tails")), *options]) == 0
+    assert '"1 times<br/>' in capsys.readouterr().out
+
+
 def test_calls_and_unreached_blocks_are_in_it() -> None:
     graph = _graph("call f\nexit\nf:\nja +1\nexit\nexit", b"")
     assert (0, 2, "call", 1) in _ways(graph)

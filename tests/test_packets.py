@@ -506,6 +506,11 @@ class TestWriting:
         with pytest.raises(PacketError, match=message):
             write_capture(io.BytesIO(), [FIRST, packet])
 
+    @pytest.mark.parametrize("link_type", [-1, 1 << 16, 1 << 33])
+    def test_a_link_type_that_there_cannot_be(self, link_type: int) -> None:
+        with pytest.raises(ValueError, match=f"not {link_type}"):
+            write_capture(io.BytesIO(), [], link_type)
+
     def test_paths_that_cannot_be_written(self, tmp_path: Path) -> None:
         with pytest.raises(PacketError, match="Is a directory"):
             write_capture(tmp_path, [])

@@ -15,7 +15,7 @@ from drybpf.helpers import Helpers
 from drybpf.helpers.host_natives import count_ticks, draw, read_clock, read_coarse, read_later
 from drybpf.helpers.kernel import kernel_helpers
 from drybpf.hooks import HOOKS, Hook, Xdp
-from drybpf.host import Randomness
+from drybpf.host import Randomness, Socket, Sockets
 from drybpf.memory import PACKET, Memory, PacketFrame, Region
 from drybpf.native.restricted import Block
 from drybpf.program import Program
@@ -53,9 +53,23 @@ def test_clocks() -> None:
     assert clock != Clock(25, 11)
     assert repr(clock) == "Clock(now=25, step=10)"
     assert pickle.loads(pickle.dumps(clock)) == clock  # noqa: S301 (our own)
+    for odd in (1.5, "1"):
+        with pytest.raises(TypeError):
+            clock.now = odd  # type: ignore[assignment]  # which is the point
     for wrong in (-1, 1 << 64):
         with pytest.raises(ValueError, match="not 0 to 2"):
             clock.now = wrong
+
+
+def test_who_listens_to_which_addresses() -> None:
+    """A socket of IPv6 takes IPv4, too, but none of IPv4 takes IPv6."""
+    old, new = Socket("tcp", ("0.0.0.0", 80)), Socket("tcp", ("::", 81))  # noqa: S104
+    sockets = Sockets([old, new])
+    four, six = ("10.0.0.1", 1000), ("fd00::1", 1000)
+    assert sockets.find("tcp", four, ("10.0.0.2", 80)) is old
+    assert sockets.find("tcp", six, ("fd00::2", 80)) is None
+    assert sockets.find("tcp", four, ("10.0.0.2", 81)) is new
+    assert sockets.find("tcp", six, ("fd00::2", 81)) is new
 
 
 def test_random_numbers() -> None:

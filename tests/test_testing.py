@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -281,6 +283,25 @@ def test_too_many_instructions_fail_with_the_hot_lines() -> None:
     with pytest.raises(AssertionError, match="84 instructions, 20 are allowed") as caught:
         subject.run(FRAME)
     assert "xdp_firewall.c:40: eth->h_dest[i] = eth->h_source[i];" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: build.udp(dport=70_000), "70000"),
+        (lambda: build.ipv4(ttl=300), "300"),
+        (lambda: build.tcp(seq=-1), "-1"),
+        (lambda: build.ethernet(type=1 << 16), "65536"),
+        (lambda: build.ethernet(src="02:00:00:00:01"), "'02:00:00:00:01' is not a MAC address"),
+        (lambda: build.ethernet(dst=b"12345"), "b'12345' is not a MAC address"),
+        (lambda: build.ipv4(src="fd00::1"), "'fd00::1' is not an IPv4 address"),
+        (lambda: build.ipv6(dst="10.0.0.1"), "'10.0.0.1' is not an IPv6 address"),
+        (lambda: build.arp(tpa=bytes(16)), "is not an IPv4 address"),
+    ],
+)
+def test_what_fits_no_field_is_refused(make: Callable[[], bytes], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
 
 
 def test_a_fault_is_told_with_its_source() -> None:

@@ -69,8 +69,8 @@ class Graph:
 
 
 def control_flow(code: Code, counts: Iterable[Counts] | None = None) -> Graph:
-    """The graph of all functions of a program; `counts` of the same code colour it."""
-    executed, taken = _sum(counts)
+    """The graph of all functions of a program; those of the `counts` that are its own colour it."""
+    executed, taken = _sum(code, counts)
     blocks = {}
     for first, last in _blocks(code):
         pcs = [pc for pc in range(first, last + 1) if code.slots[pc] is not None]
@@ -83,12 +83,14 @@ def control_flow(code: Code, counts: Iterable[Counts] | None = None) -> Graph:
     return Graph(code.name or "program", blocks, edges, executed is not None)
 
 
-def _sum(counts: Iterable[Counts] | None) -> tuple[dict[int, int] | None, dict[int, int]]:
+def _sum(
+    code: Code, counts: Iterable[Counts] | None
+) -> tuple[dict[int, int] | None, dict[int, int]]:
     executed: dict[int, int] = {}
     taken: dict[int, int] = {}
     if counts is None:
         return None, taken
-    for each in counts:
+    for each in (each for each in counts if each.code == code):
         for total, more in ((executed, each.executed), (taken, each.taken)):
             for pc, count in more.items():
                 total[pc] = total.get(pc, 0) + count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index as as_index
 from struct import pack_into, unpack_from
 from typing import Any
 
@@ -42,6 +43,7 @@ class Clock:
         return value
 
     def _set(self, place: int, value: int) -> None:
+        value = as_index(value)  # a `TypeError` for what is no whole number
         if not 0 <= value <= MOST:
             raise ValueError(f"{value} nanoseconds are not 0 to 2^64 - 1")
         pack_into("<Q", self.words, place, value)

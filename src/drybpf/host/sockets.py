@@ -98,10 +98,10 @@ class Sockets(list[Socket]):
         for each in self:
             if each.protocol != protocol or each.local[1] != target[1]:
                 continue
-            own = ip_address(each.local[0])
-            exact = own == ip_address(target[0])
-            if not exact and not own.is_unspecified:
-                continue
+            own, wanted = ip_address(each.local[0]), ip_address(target[0])
+            exact = own == wanted
+            if not exact and not (own.is_unspecified and own.version >= wanted.version):
+                continue  # `::` takes IPv4, too, but 0.0.0.0 no IPv6
             if each.remote is None:
                 yield 1 + exact, each
             elif (ip_address(each.remote[0]), each.remote[1]) == (

@@ -29,8 +29,10 @@ def write_capture(
     false; None looks at all the packets first, and so keeps them in memory, to choose
     microseconds where that loses nothing. `PacketError` for a packet that the format cannot hold
     (a time before 1970 or after 2106, a length beyond the limit, a link type other than that of
-    the file) and for a path that cannot be written.
+    the file) and for a path that cannot be written; `ValueError` for a link type beyond 16 bits.
     """
+    if not 0 <= link_type < 1 << 16:
+        raise ValueError(f"a link type is 0 to {(1 << 16) - 1}, not {link_type}")
     if nanoseconds is None:
         packets = tuple(packets)
         nanoseconds = any(packet.timestamp_ns % 1000 for packet in packets)

@@ -1,13 +1,14 @@
 """Packets made by hand: bytes of each header, with lengths and checksums that fit.
 
 Each function takes the payload first and gives the header with it, so that they nest:
-`ethernet(ipv4(udp(b"hi", dport=53)))`.  Addresses are text (`"10.0.0.1"`) or bytes.
+`ethernet(ipv4(udp(b"hi", dport=53)))`.  Addresses are text (`"10.0.0.1"`) or bytes.  What does not
+fit its field is a `ValueError`; fields may well lie.
 """
 
 from __future__ import annotations
 
+import struct
 from ipaddress import IPv4Address, IPv6Address
-from struct import pack
 from typing import Self
 
 IPV4, ARP, VLAN, QINQ, IPV6 = 0x0800, 0x0806, 0x8100, 0x88A8, 0x86DD  # types of Ethernet
@@ -29,9 +30,18 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
+def pack(layout: str, *values: int) -> bytes:
+    """Fields as bytes.  Raises `ValueError` for numbers that do not fit."""
+    try:
+        return struct.pack(layout, *values)
+    except struct.error as error:
+        raise ValueError(f"{values} do not fit the fields {layout}: {error}") from None
+
+
 def mac(address: Address) -> bytes:
     """The six bytes of a MAC address."""
-    return address if isinstance(address, bytes) else bytes.fromhex(address.replace(":", ""))
+    data = address if isinstance(address, bytes) else bytes.fromhex(address.replace(":", ""))
+    return _of_size(data, address, 6, "a MAC address")
 
 
 def ip(address: Address) -> bytes:
@@ -39,6 +49,20 @@ def ip(address: Address) -> bytes:
     if isinstance(address, bytes):
         return address
     return (IPv6Address(address) if ":" in address else IPv4Address(address)).packed
+
+
+def _ipv4(address: Address) -> bytes:
+    return _of_size(ip(address), address, 4, "an IPv4 address")
+
+
+def _ipv6(address: Address) -> bytes:
+    return _of_size(ip(address), address, 16, "an IPv6 address")
+
+
+def _of_size(data: bytes, given: Address, size: int, what: str) -> bytes:
+    if len(data) != size:
+        raise ValueError(f"{given!r} is not {what}")
+    return data
 
 
 def _type_of(payload: bytes) -> int:
@@ -71,7 +95,7 @@ def arp(
     tpa: Address = "10.0.0.2",
 ) -> bytes:
     """An ARP packet for IPv4 on Ethernet."""
-    return pack(">HHBBH", 1, IPV4, 6, 4, operation) + mac(sha) + ip(spa) + mac(tha) + ip(tpa)
+    return pack(">HHBBH", 1, IPV4, 6, 4, operation) + mac(sha) + _ipv4(spa) + mac(tha) + _ipv4(tpa)
 
 
 def ipv4(
@@ -110,7 +134,7 @@ def ipv4(
             0,
         )
     )
-    head += ip(src) + ip(dst) + options
+    head += _ipv4(src) + _ipv4(dst) + options
     head[10:12] = pack(">H", checksum(bytes(head)))
     pseudo = ip(src) + ip(dst) + pack(">BBH", 0, number, len(payload))
     return bytes(head) + _with_checksum(payload, number, pseudo, fragment & 0x1FFF == 0)
@@ -132,7 +156,7 @@ def ipv6(
     A content is what follows the two bytes of next header and length; it is padded to 8 bytes.
     """
     number = _protocol(payload, ICMPV6) if next_header is None else next_header
-    pseudo = ip(src) + ip(dst) + pack(">IHBB", len(payload), 0, 0, number)
+    pseudo = _ipv6(src) + _ipv6(dst) + pack(">IHBB", len(payload), 0, 0, number)
     body = _with_checksum(payload, number, pseudo, True)
     following = number
     for kind, content in reversed(extensions):
@@ -140,7 +164,7 @@ def ipv6(
         following = kind
     length = len(body) if payload_length is None else payload_length
     head = pack(">IHBB", 6 << 28 | flow & 0xFFFFFFF, length & 0xFFFF, following, hop_limit)
-    return head + ip(src) + ip(dst) + body
+    return head + _ipv6(src) + _ipv6(dst) + body
 
 
 def _extension(kind: int, content: bytes, following: int) -> bytes:
