@@ -318,6 +318,14 @@ def test_the_cobertura_document() -> None:
     assert method.attrib["name"] == "prog"
 
 
+def test_a_rate_of_1_means_all() -> None:
+    lines = {pc: _line(pc + 1, "x") for pc in range(30_000)}
+    code = Code(assemble("mov r0, 1\n" * 29_998 + "exit\nexit"), lines=lines)
+    root = ET.fromstring(cobertura(_measured(b"", code=code)))  # noqa: S314 (our own)
+    assert (root.attrib["lines-covered"], root.attrib["lines-valid"]) == ("29999", "30000")
+    assert root.attrib["line-rate"] == "0.9999"
+
+
 def test_the_page_shows_source_hits_and_gaps(tmp_path: Path) -> None:
     source = {1: "// one", **{line.line: line.text for line in LINES.values()}}
     (tmp_path / "prog.c").write_text("\n".join(source.get(n, "") for n in range(1, 9)))

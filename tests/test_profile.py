@@ -13,11 +13,11 @@ import drybpf
 from drybpf.asm import assemble
 from drybpf.cli import main
 from drybpf.code import Code
-from drybpf.errors import ExecutionError
+from drybpf.errors import BudgetExceeded, ExecutionError
 from drybpf.profile import Profile, Recorder, flame_graph
 from drybpf.program import Program
 from drybpf.state import State
-from drybpf.trace import Step, describe, trace
+from drybpf.trace import ENOUGH, Step, describe, trace
 from support import FIREWALL, TRAFFIC, fixture
 
 PACKETS = [packet.data for packet in drybpf.read_capture(TRAFFIC)]
@@ -124,6 +124,20 @@ def test_a_trace_ends_with_the_fault() -> None:
     assert [step.pc for step in steps] == [0, 1]
     assert "MemoryFault" in steps[-1].fault
     assert "MemoryFault" in describe(steps[-1])
+
+
+def test_a_trace_that_is_enough() -> None:
+    """The run goes on to its end, and its fault is not told of the last step."""
+    steps: list[Step] = []
+
+    def tell(step: Step) -> object:
+        steps.append(step)
+        return ENOUGH if len(steps) == 2 else None
+
+    endless = Program.from_asm("loop:\nadd r1, 1\nja loop", budget=1000)
+    ended = trace(endless, b"", tell)
+    assert isinstance(ended, BudgetExceeded)
+    assert [(step.number, step.pc, step.fault) for step in steps] == [(0, 0, ""), (1, 1, "")]
 
 
 def test_a_trace_follows_every_instruction_of_a_run() -> None:

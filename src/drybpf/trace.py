@@ -11,10 +11,13 @@ from drybpf.errors import BpfError, ExecutionError
 from drybpf.isa.semantics import ATOMICS, COMPARE_EXCHANGE, LOADS, M64, STORES
 
 if TYPE_CHECKING:
-    from drybpf.code import SourceLine
+    from drybpf.code import Code, SourceLine
     from drybpf.isa import Instruction
     from drybpf.program import Program
     from drybpf.state import State
+
+
+ENOUGH = object()  # what a function that is told steps gives to be told no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,13 @@ class Step:
 def trace(
     program: Program,
     packet: Any = b"",  # noqa: ANN401 (whatever the program runs on)
-    on_step: Callable[[Step], None] = lambda _: None,
+    on_step: Callable[[Step], object] = lambda _: None,
     **options: Any,  # noqa: ANN401 (those of `Program.run`)
 ) -> int | ExecutionError:
-    """Run a program in the interpreter and tell each step, after it; gives r0, or the fault."""
+    """Run a program in the interpreter and tell each step, after it; gives r0, or the fault.
+
+    Where `on_step` gives `ENOUGH`, no more steps are told; the run goes on to its end.
+    """
     watcher = _Watcher(on_step)
     try:
         result = program.run(packet, trace=watcher.before, **options)
@@ -94,39 +100,45 @@ def trace(
 class _Watcher:
     """Holds a step back until what comes next shows what it changed."""
 
-    def __init__(self, on_step: Callable[[Step], None]) -> None:
+    def __init__(self, on_step: Callable[[Step], object]) -> None:
         self._on_step = on_step
+        self._enough = False
+        self._known: dict[tuple[Code, int], tuple[str, str, SourceLine | None]] = {}
         self._pending: tuple[Any, ...] | None = None
         self._registers: tuple[int, ...] = ()
         self._number = 0
 
     def before(self, state: State) -> None:
         """Called before each instruction."""
+        if self._enough:
+            return
         now = tuple(state.registers)
         self.end(now, "", state)
         instruction, code = state.code.slots[state.pc], state.code
-        if instruction is None:
+        if instruction is None or self._enough:
             return
         self._registers = now
-        self._pending = (
-            state.pc,
-            code.function_name(state.pc),
-            len(state.frames),
-            format_instruction(instruction, "llvm"),
-            code.line_at(state.pc),
-            _touched(state, instruction),
-        )
+        place = code, state.pc
+        if place not in self._known:
+            self._known[place] = (
+                code.function_name(state.pc),
+                format_instruction(instruction, "llvm"),
+                code.line_at(state.pc),
+            )
+        depth, touched = len(state.frames), _touched(state, instruction)
+        self._pending = (state.pc, depth, *self._known[place], touched)
 
     def end(self, registers: tuple[int, ...], fault: str, state: State | None = None) -> None:
         """Tell the step that was held back; `state` is that after it."""
         if self._pending is None:
             return
-        pc, function, depth, text, source, memory = self._pending
+        pc, depth, function, text, source, memory = self._pending
         if memory is not None and memory.before and state is not None:
             memory = replace(memory, after=_read(state, memory.address, memory.size))
         pairs = zip(self._registers, registers, strict=False)
         changed = tuple((n, new) for n, (old, new) in enumerate(pairs) if old != new and n < 10)
-        self._on_step(Step(self._number, pc, function, depth, text, source, changed, memory, fault))
+        step = Step(self._number, pc, function, depth, text, source, changed, memory, fault)
+        self._enough = self._on_step(step) is ENOUGH
         self._number += 1
         self._pending = None
 

@@ -62,18 +62,19 @@ def trace(
         raise click.UsageError(f"--packet {number}: the capture has not so many")
     told, source = 0, None
 
-    def tell(step: Step) -> None:
+    def tell(step: Step) -> object:
         nonlocal told, source
-        if not all(wanted(step) for wanted in keep) or (limit is not None and told >= limit):
-            return
+        if not all(wanted(step) for wanted in keep):
+            return None
         told += 1
         if as_json:
             click.echo(json.dumps(step.to_json()))
-            return
-        if step.source is not None and step.source != source:
-            click.echo(clean(f"{step.function}  {step.source}"))
-        source = step.source
-        click.echo(clean(tracing.describe(step)))
+        else:
+            if step.source is not None and step.source != source:
+                click.echo(clean(f"{step.function}  {step.source}"))
+            source = step.source
+            click.echo(clean(tracing.describe(step)))
+        return tracing.ENOUGH if told == limit else None
 
     ended = tracing.trace(program, packet, tell)
     if isinstance(ended, ExecutionError):

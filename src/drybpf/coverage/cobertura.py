@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from drybpf.coverage.analysis import source_files
 from drybpf.coverage.data import Coverage
-from drybpf.coverage.model import Line, SourceFile
+from drybpf.coverage.model import Line, SourceFile, Tally
 from drybpf.coverage.terminal import total
 from drybpf.markup import printable
 
@@ -25,7 +25,7 @@ def cobertura(coverage: Coverage, *, timestamp: int = 0, source: str = ".") -> s
 def _document(coverage: Coverage, timestamp: int, source: str) -> Iterator[str]:
     files = source_files(coverage)
     tally = total(files)
-    rates = f'line-rate="{tally.line_rate:.4g}" branch-rate="{tally.branch_rate:.4g}"'
+    rates = _rates(tally)
     counts = (
         f'lines-covered="{tally.lines_hit}" lines-valid="{tally.lines}" '
         f'branches-covered="{tally.ways_gone}" branches-valid="{tally.ways}"'
@@ -43,7 +43,7 @@ def _class(file: SourceFile) -> Iterator[str]:
     name = quoteattr(printable(PurePosixPath(file.path).name))
     yield (
         f'<class name={name} filename={quoteattr(printable(file.path))} complexity="0" '
-        f'line-rate="{tally.line_rate:.4g}" branch-rate="{tally.branch_rate:.4g}">'
+        f"{_rates(tally)}>"
     )
     yield "<methods>"
     for function in file.functions:
@@ -55,6 +55,12 @@ def _class(file: SourceFile) -> Iterator[str]:
     yield "</methods><lines>"
     yield from map(_line, file.lines.values())
     yield "</lines></class>"
+
+
+def _rates(tally: Tally) -> str:
+    """The shares of lines and branches, rounded down: 1 only where nothing is missing."""
+    rates = (int(rate * 10_000) / 10_000 for rate in (tally.line_rate, tally.branch_rate))
+    return 'line-rate="{:g}" branch-rate="{:g}"'.format(*rates)
 
 
 def _line(line: Line) -> str:
