@@ -251,6 +251,19 @@ def test_the_terminal_report() -> None:
     ]
 
 
+def test_the_terminal_report_names_programs_where_there_are_several() -> None:
+    coverage = _measured(b"\x0a", b"")
+    other = Code(assemble(TEXT), name="other", functions={0: "other"}, lines=LINES)
+    coverage.merge(_measured(b"\x0a", code=other))
+    assert report(coverage).splitlines()[2:] == [
+        "prog.c:3: other insn 0 if r2 == 0 goto +6: never taken, 1 times",
+        "prog.c:6: other insn 2 if r0 > 9 goto +2: always taken, 1 times",
+        "prog.c:6: prog insn 2 if r0 > 9 goto +2: always taken, 1 times",
+        "prog.c:7: other insn 3 bpf_ktime_get_ns: never called",
+        "prog.c:7: prog insn 3 bpf_ktime_get_ns: never called",
+    ]
+
+
 def test_the_terminal_report_without_lines() -> None:
     coverage = _measured(b"", code=Code(assemble("mov r0, 0\nexit\nexit"), name="bare"))
     assert report(coverage) == "bare: no line information; 2 of 3 instructions reached"

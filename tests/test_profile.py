@@ -215,6 +215,7 @@ def test_traces_are_filtered(
         ["trace", FIREWALL, "--register", "r77"],
         ["trace", FIREWALL, "--pcap", TRAFFIC, "--packet", "9999"],
         ["trace", FIREWALL, "--pcap", TRAFFIC, "--mem", "00"],
+        ["trace", FIREWALL, "--mem", "00", "--packet", "0"],
         ["profile", FIREWALL, "--fast", "--svg", "x.svg"],
         ["profile", FIREWALL, "--pcap", TRAFFIC, "--svg", TRAFFIC],
         ["cover", FIREWALL, FIREWALL],

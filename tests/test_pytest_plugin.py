@@ -638,6 +638,7 @@ def test_nothing_measured_is_not_enough(run: Run) -> None:
     result = run("def test_it(): pass", "--bpf-cov", "--bpf-cov-fail-under=1", head="")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["FAIL: no BPF lines were measured, 1 % are demanded"])
+    assert run(SUITE, "--bpf-cov", "--bpf-cov-fail-under=1", "--collect-only").ret == 0
 
 
 # What it costs those who test something else

@@ -70,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the one process that gets all reports
         config.pluginmanager.register(_Judge(), "drybpf-judge")
     _check_reports(config)
-    if config.getoption("bpf_cov"):
+    if config.getoption("bpf_cov") and not config.getoption("collectonly"):
         from drybpf.coverage import Coverage  # noqa: PLC0415 (only what is asked for)
 
         _check_coverage(config)

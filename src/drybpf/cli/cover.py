@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drybpf.cli.options import engine_option, json_option, memory_option, program_option
+from drybpf.cli.options import (
+    counting_engine_option,
+    json_option,
+    memory_option,
+    program_option,
+)
 from drybpf.cli.output import clean
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ _FILE = click.Path(dir_okay=False)
 @program_option
 @click.option("--pcap", help="Run on every packet of a capture (pcap or pcapng).")
 @memory_option
-@engine_option
+@counting_engine_option
 @click.option("--html", type=_FILE, help="Write the report as one HTML file.")
 @click.option("--lcov", type=_FILE, help="Write a tracefile of LCOV.")
 @click.option("--cobertura", type=_FILE, help="Write Cobertura's XML.")
@@ -64,8 +69,6 @@ def cover(
         raise click.UsageError("one program can be run at a time; save the counts and add them up")
     if not programs and (pcap, mem, name) != (None, None, None):
         raise click.UsageError("--pcap, --mem and --program are for a program, not for counts")
-    if engine == "kernel":
-        raise click.UsageError("the kernel does not tell which instructions ran")
     if programs:
         faults = _measure(coverage, programs[0], name, engine, pcap, mem)
     outputs = {"html": html, "lcov": lcov, "cobertura": cobertura, "json": save}

@@ -23,7 +23,7 @@ Filter = Callable[["Step"], bool]
 @program_option
 @click.option("--pcap", help="A capture (pcap or pcapng) to take the packet from.")
 @click.option(
-    "--packet", "number", type=click.IntRange(0), default=0, help="Which packet of it, from 0."
+    "--packet", "number", type=click.IntRange(0), help="Which packet of it, from 0; else the first."
 )
 @memory_option
 @click.option("--pc", "pcs", help="Only these instructions: 12 or 12-20.")
@@ -37,7 +37,7 @@ def trace(
     file: str,
     name: str | None,
     pcap: str | None,
-    number: int,
+    number: int | None,
     mem: str | None,
     pcs: str | None,
     line_range: str | None,
@@ -55,11 +55,13 @@ def trace(
     from drybpf.cli.inputs import read_packets, read_program  # noqa: PLC0415 (as above)
     from drybpf.errors import ExecutionError  # noqa: PLC0415 (as above)
 
+    if number is not None and pcap is None:
+        raise click.UsageError("--packet goes with --pcap")
     keep = _filters(pcs, line_range, function, register, memory=memory)
     program = read_program(file, name)
-    packet = next(islice(read_packets(pcap, mem), number, None), None)
+    packet = next(islice(read_packets(pcap, mem), number or 0, None), None)
     if packet is None:
-        raise click.UsageError(f"--packet {number}: the capture has not so many")
+        raise click.UsageError(f"--packet {number or 0}: the capture has not so many")
     told, source = 0, None
 
     def tell(step: Step) -> object:

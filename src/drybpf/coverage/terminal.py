@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from drybpf.coverage.analysis import source_files, unlined
 from drybpf.coverage.data import Coverage
-from drybpf.coverage.model import Ranges, SourceFile, Tally
+from drybpf.coverage.model import Branch, Instruction, Line, Ranges, SourceFile, Tally
 from drybpf.helpers.names import helper_name
 
 HEAD = ("file", "lines", "hit", "ways", "gone", "cover", "missing")
@@ -77,16 +77,20 @@ def report(coverage: Coverage, *, details: bool = True) -> str:
 
 
 def _details(file: SourceFile) -> Iterator[str]:
+    several = len({each.program for line in file.lines.values() for each in line.instructions}) > 1
+
+    def place(line: Line, what: Branch | Instruction) -> str:
+        program = f"{what.program} " if several else ""
+        return f"{file.path}:{line.number}: {program}insn {what.pc}"
+
     for line in file.lines.values():
         for branch in line.branches if line.hits else ():
             if branch.missing:
                 times = f", {branch.taken + branch.passed} times" if branch.reached else ""
-                place = f"{file.path}:{line.number}: insn {branch.pc}"
-                yield f"{place} {branch.text}: {branch.missing}{times}"
+                yield f"{place(line, branch)} {branch.text}: {branch.missing}{times}"
     for line, call in file.calls():
         if call.helper is not None and not call.count:
-            place = f"{file.path}:{line.number}: insn {call.pc}"
-            yield f"{place} {helper_name(call.helper)}: never called"
+            yield f"{place(line, call)} {helper_name(call.helper)}: never called"
     for function in file.functions:
         if not function.hits:
             yield f"{file.path}:{function.line}: {function.name}: never entered"
