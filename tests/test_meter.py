@@ -15,6 +15,7 @@ import pytest
 
 import drybpf
 from agreement import HELPERS, STORAGE, Case
+from children import run_child
 from drybpf import interpreter, meter
 from drybpf.asm import assemble
 from drybpf.code import Code
@@ -289,6 +290,40 @@ def test_threads_count_together() -> None:
         for thread in threads:
             thread.join()
     assert [counts.executed[2] for counts in counting.take()] == [4 * 200 * 7] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_counts_though_another_thread_did_at_the_fork() -> None:
+    text = """
+import os, signal, threading, warnings
+from drybpf import Program
+from drybpf.meter import Meter
+warnings.simplefilter("ignore")  # forks beside threads
+program = Program.from_asm("mov r0, 1\\nexit", engine="interpreter")
+done = threading.Event()
+
+def work():
+    while not done.is_set():
+        program.run(b"")
+
+meter = Meter()
+meter.start()
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for _ in range(40):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        program.run(b"")
+        os._exit(not meter.take())
+    if os.waitpid(child, 0)[1]:
+        print("hung")
+        break
+done.set()
+print("fine")
+"""
+    assert run_child(text) == "fine\n"
 
 
 def test_counting_code_comes_from_the_cache(

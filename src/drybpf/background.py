@@ -10,8 +10,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
+
+class _Lock(Protocol):
+    def acquire(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+Lock = TypeVar("Lock", bound=_Lock)
 _turn = threading.Lock()
+_held: list[_Lock] = []
 _forks = 0
 
 
@@ -62,11 +72,32 @@ def start(work: Callable[[], object]) -> Job:
     return job
 
 
-def _forked() -> None:
-    global _forks  # noqa: PLW0603 (one count a process)
-    _forks += 1
+def hold_at_fork(lock: Lock) -> Lock:
+    """Have a fork wait for a lock, which else the child would find locked for ever; gives it back.
+
+    A job may take the lock, but nobody who holds it may wait for a job.
+    """
+    _held.append(lock)
+    return lock
+
+
+def _before_fork() -> None:
+    _turn.acquire()  # first: a job may need the others to come to its end
+    for lock in _held:
+        lock.acquire()
+
+
+def _after_fork() -> None:
+    for lock in reversed(_held):
+        lock.release()
     _turn.release()
 
 
+def _in_child() -> None:
+    global _forks  # noqa: PLW0603 (one count a process)
+    _forks += 1
+    _after_fork()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_forked)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)

@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Protocol, Self
 from weakref import WeakSet, ref
 
+from drybpf.background import hold_at_fork
 from drybpf.code import Code
 
 
@@ -120,7 +121,7 @@ class Meter:
         self.stop()
 
 
-_LOCK = RLock()
+_LOCK = hold_at_fork(RLock())
 _active: list[Meter] = []
 _sources: list[Source] = []
 _watchers: WeakSet[Watcher] = WeakSet()
