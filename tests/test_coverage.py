@@ -394,6 +394,20 @@ def test_the_right_source_is_found_behind_a_wrong_one(tmp_path: Path) -> None:
     assert find_text(file, [tmp_path / "other"]).note.startswith(f"{tmp_path}/other/main.c is not")
 
 
+def test_two_builds_of_a_program_are_told_apart() -> None:
+    one = _measured(b"\x0a", b"\x01")
+    changed = TEXT.replace("jgt r0, 9", "jgt r0, 8")
+    one.merge(_measured(b"\x01", code=Code(assemble(changed), name="prog", lines=LINES)))
+    page = html(one, roots=["/nowhere"])
+    cell, count = r"<td[^>]*>([^<]*)</td>", r"<td[^>]*>[^<]*</td>"
+    rows = re.findall(rf"{cell}{count}{count}<td>if r0 &gt; (.)[^<]*</td>{cell}", page)
+    assert sorted((number, ways) for _, number, ways in rows) == [
+        ("8", "taken 0, not taken 1"),
+        ("9", "taken 1, not taken 1"),
+    ]
+    assert {program for program, _, _ in rows} == {"prog", "prog (2)"}
+
+
 def test_hostile_names_break_no_report(tmp_path: Path) -> None:
     evil = '<script>alert(1)</script>\n"&]]>\x1b[31m'
     lines = {0: _line(1, evil, evil)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,8 +23,11 @@ class _File:
 def source_files(coverage: Coverage) -> tuple[SourceFile, ...]:
     """The files that the programs were compiled from, by path; programs without lines have none."""
     files: dict[str, _File] = {}
+    known: Counter[str] = Counter()
     for program in coverage:
-        _add_program(files, program)
+        known[program.name] += 1
+        count = known[program.name]  # two builds of a program have one name
+        _add_program(files, program, f"{program.name} ({count})" if count > 1 else program.name)
     return tuple(
         SourceFile(path, dict(sorted(file.lines.items())), tuple(file.functions))
         for path, file in sorted(files.items())
@@ -45,8 +49,8 @@ def places(code: Code) -> Iterator[tuple[int, Encoded, SourceLine | None]]:
             yield pc, instruction, current if current and current.line else None
 
 
-def _add_program(files: dict[str, _File], program: ProgramCoverage) -> None:
-    code, name = program.code, program.name
+def _add_program(files: dict[str, _File], program: ProgramCoverage, name: str) -> None:
+    code = program.code
     hits: dict[tuple[str, int], int] = {}
     for pc, encoded, place in places(code):
         if place is None:
