@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 import drybpf
 from drybpf.errors import ExecutionError
 from drybpf.helpers import Helpers
+from drybpf.maps import ArrayMap, MapDefinition, MapType
 from drybpf.testing import (
     Expect,
     HelperMocks,
@@ -30,6 +32,7 @@ from drybpf.testing import (
     packet_difference,
     strategies,
 )
+from drybpf.testing.difference import filled
 from support import FIREWALL, TRAFFIC, fixture
 
 FRAME = build.ethernet(build.ipv4(build.udp(b"hello", dport=7)))
@@ -276,6 +279,18 @@ def test_a_subject_with_several_programs_wants_a_name() -> None:
     named = Subject(fixture("xdp_two_programs"), program="xdp_second", budget=3)
     with pytest.raises(drybpf.BudgetExceeded):
         named.run(bytes(64))
+
+
+def test_zeros_of_an_array_of_structures_need_not_be_named() -> None:
+    codec = drybpf.load(fixture("load_maps")).maps["flows"].definition.value
+    assert codec is not None
+    array: Any = ArrayMap(MapDefinition("a", MapType.ARRAY, 4, codec.size, 4, value=codec))
+    array[2] = {"packets": 7}
+    assert map_difference(array, {2: array[2]}) == []
+    assert map_difference({2: array[2]}, array) == []
+    (line,) = map_difference(array, {})
+    assert line.startswith("  [2]: ")
+    assert filled(array, 8) == {2: array[2]}
 
 
 def test_too_many_instructions_fail_with_the_hot_lines() -> None:

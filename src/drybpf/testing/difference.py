@@ -139,7 +139,8 @@ def _is_zero(value: Any) -> bool:  # noqa: ANN401 (whatever a map holds)
         return all(map(_is_zero, value.values()))
     if isinstance(value, bytes):
         return not any(value)
-    return all(map(_is_zero, value)) if isinstance(value, list | tuple) else not value
+    parts = isinstance(value, list | tuple) or hasattr(value, "_fields")  # a structure's record
+    return all(map(_is_zero, value)) if parts else not value
 
 
 def _shortened(lines: list[str]) -> list[str]:
