@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from children import run_child
 from drybpf.asm import assemble
 from drybpf.cli import main, options
 from drybpf.cli.plugin import main as plugin
@@ -281,6 +282,17 @@ def test_bench_of_what_is_too_large_to_compile(run: Run, tmp_path: Path) -> None
     assert (report["engine"], report["compile_ns"]) == ("interpreter", 0)
     code, _, err = run("bench", path, "--repeat", 1, "--engine", "jit")
     assert (code, "more than the 20000" in err) == (1, True)
+
+
+def test_a_long_bench_can_be_interrupted(add_one: Path) -> None:
+    text = f"""
+import os, signal, threading
+from drybpf.cli import main
+signal.alarm(60)
+threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+print(main(["bench", {str(add_one)!r}, "--engine", "jit", "--repeat", str(10**15)]))
+"""
+    assert run_child(text).splitlines()[-1] == "130"
 
 
 def test_bench_of_a_program_that_faults(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from drybpf.errors import CompileError
 
 if TYPE_CHECKING:
     from drybpf.program import Program
+
+_INSTRUCTIONS = 100_000_000  # that compiled code executes at a stretch
 
 
 @click.command()
@@ -37,7 +40,8 @@ def bench(
     if engine == "kernel":
         ran, (compiled, elapsed) = "kernel", program.kernel.time(program.state(memory), repeat)
     else:
-        native = None if engine == "interpreter" else _native(program, memory, repeat, engine)
+        parts = _parts(repeat, result.instructions)
+        native = None if engine == "interpreter" else _native(program, memory, parts, engine)
         compiled, elapsed = native or (0, _interpreted(program, memory, repeat))
         ran = "jit" if native else "interpreter"
     report = {
@@ -54,7 +58,17 @@ def bench(
             click.echo(f"{key}: {value:.1f}" if key == "ns_per_run" else f"{key}: {value}")
 
 
-def _native(program: Program, memory: bytes, repeat: int, engine: str) -> tuple[int, int] | None:
+def _parts(repeat: int, instructions: int) -> Iterator[int]:
+    """The runs in parts of a fraction of a second, between which Python looks for signals."""
+    most = max(1, _INSTRUCTIONS // max(1, instructions))
+    while repeat > 0:
+        yield min(most, repeat)
+        repeat -= most
+
+
+def _native(
+    program: Program, memory: bytes, parts: Iterable[int], engine: str
+) -> tuple[int, int] | None:
     """The times of compiling and of all runs; None where `auto` falls back on the interpreter."""
     from drybpf.jit.variant import prepare  # noqa: PLC0415 (LLVM only here)
 
@@ -64,7 +78,7 @@ def _native(program: Program, memory: bytes, repeat: int, engine: str) -> tuple[
         jit = program.compiler
         jit.variant()
         compiled = perf_counter_ns() - begin
-        return compiled, jit.repeat(program.state(memory), repeat)
+        return compiled, sum(jit.repeat(program.state(memory), part) for part in parts)
     except CompileError:
         if engine == "auto":
             return None
