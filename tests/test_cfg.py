@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import drybpf
+from drybpf import markup
 from drybpf.asm import assemble
 from drybpf.cfg import Graph, control_flow, dot, mermaid, svg
 from drybpf.cfg.layout import place
@@ -152,3 +153,9 @@ def test_notebooks_show_everything() -> None:
     maps = drybpf.load(fixture("load_maps")).maps
     maps["flows"].clear()
     assert all("<table" in each._repr_html_() for each in (maps["totals"], maps["flows"]))
+
+
+def test_notebooks_show_what_is_no_unicode() -> None:
+    """Such as a `char[n]` of other bytes: a map shows it with surrogates."""
+    assert markup.table(["a\udcff"], [["b\udcff", "<"]], "c\udcff").encode().count(b"?") == 3
+    assert markup.code("<\n\udcff") == '<pre class="drybpf">&lt;\n?</pre>'

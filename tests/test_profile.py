@@ -91,6 +91,14 @@ def test_a_flame_graph_is_a_picture() -> None:
     assert ET.fromstring(flame_graph(Recorder().profile())) is not None  # noqa: S314 (our own)
 
 
+def test_hostile_names_break_no_picture() -> None:
+    evil = "<g>\n\0\ud800&"
+    code = Code(assemble("mov r0, 0\nexit"), name=evil, functions={0: evil})
+    recorder = Recorder()
+    recorder.run(Program(code))
+    ET.fromstring(flame_graph(recorder.profile(), evil).encode())  # noqa: S314 (our own)
+
+
 # Traces
 
 

@@ -79,5 +79,5 @@ def _colour(name: str, level: int) -> str:
     """Warm, and always the same for a name."""
     if level == 0:
         return "hsl(40 20% 85%)"
-    mark = crc32(name.encode())
+    mark = crc32(name.encode(errors="replace"))
     return f"hsl({20 + mark % 36} {70 + mark // 64 % 20}% {62 + mark // 4096 % 12}%)"
