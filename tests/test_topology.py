@@ -266,6 +266,43 @@ def test_a_host_may_send_while_it_receives() -> None:
     assert stages(inner[0]) == ["right/d wire", "middle/c forward", "middle/b wire", "left/a local"]
 
 
+@pytest.mark.parametrize(
+    ("place", "change", "reason"),
+    [
+        (8, b"\x20", "its header's checksum is wrong"),  # a program that mends no checksum
+        (0, b"\x44", "the lengths in its header are wrong"),
+        (2, b"\x00\x13", "the lengths in its header are wrong"),
+        (2, b"\x00\x1d", "the lengths in its header are wrong"),
+    ],
+)
+def test_a_host_looks_at_headers(place: int, change: bytes, reason: str) -> None:
+    line = Line()
+    data = bytearray(packet())
+    data[place : place + len(change)] = change
+    steps = line.topology.receive(line.d, frame(0x0800, bytes(data)))
+    assert stages(steps) == [f"right/d drop {reason}"]
+
+
+def test_a_host_takes_off_what_fills_a_frame() -> None:
+    line = Line()
+    whole = packet()
+    line.topology.receive(line.d, frame(0x0800, whole + bytes(18)))
+    assert line.right.received == [(line.d, whole)]
+    line.topology.receive(line.b, frame(0x0800, packet(to="10.0.2.2") + bytes(18)))
+    assert len(line.right.received[1][1]) == len(whole)
+    new = bytes.fromhex("60000000 0004 3b 40") + bytes(32) + b"abcd"
+    for length, last in ((44, "no route"), (43, "lengths")):
+        steps = line.topology.receive(line.d, frame(0x86DD, new[:length]))
+        assert last in stages(steps)[-1]
+
+
+def test_a_host_sums_up_what_it_sends() -> None:
+    line = Line()
+    bare = bytearray(packet())
+    bare[10:12] = bytes(2)
+    assert stages(line.topology.send(line.left, bytes(bare)))[-1] == "right/d local"
+
+
 def test_hosts_answer() -> None:
     line = Line()
 

@@ -23,10 +23,37 @@ def target(packet: bytes) -> str:
     return str(ip_address(packet[24:40])) if version == 6 and len(packet) >= 40 else ""
 
 
+def length(packet: bytes) -> int:
+    """How long an IP packet says it is: what lies behind has been put there to fill a frame."""
+    if packet[0] >> 4 == 4:
+        return int.from_bytes(packet[2:4], "big")
+    return 40 + int.from_bytes(packet[4:6], "big")
+
+
+def objection(packet: bytes) -> str:
+    """Why a host drops an IP packet at once, as Linux' `ip_rcv` does; empty where it does not."""
+    is_old = packet[0] >> 4 == 4
+    size = (packet[0] & 15) * 4 if is_old else 40
+    if size < 20 or not size <= length(packet) <= len(packet):
+        return "the lengths in its header are wrong"
+    if is_old and csum_fold(sum32(packet[:size])):
+        return "its header's checksum is wrong"
+    return ""
+
+
 def framed(packet: bytes, to: bytes, source: bytes) -> bytes:
     """An IP packet in an Ethernet frame."""
     kind = IPV4 if packet[0] >> 4 == 4 else IPV6
     return to + source + kind.to_bytes(2, "big") + packet
+
+
+def summed(packet: bytes) -> bytes:
+    """An IP packet with the checksum in its header that the host which sends it puts there."""
+    size = (packet[0] & 15) * 4 if packet else 0
+    if size < 20 or len(packet) < size or packet[0] >> 4 != 4:
+        return packet
+    header = packet[:10] + bytes(2) + packet[12:size]
+    return packet[:10] + csum_fold(sum32(header)).to_bytes(2, "little") + packet[12:]
 
 
 def aged(packet: bytes) -> bytes | None:
@@ -35,13 +62,7 @@ def aged(packet: bytes) -> bytes | None:
     left = packet[place]
     if left <= 1:
         return None
-    changed = bytearray(packet)
-    changed[place] = left - 1
-    if place == 8:
-        size = (packet[0] & 15) * 4
-        changed[10:12] = bytes(2)
-        changed[10:12] = csum_fold(sum32(bytes(changed[:size]))).to_bytes(2, "little")
-    return bytes(changed)
+    return summed(packet[:place] + bytes([left - 1]) + packet[place + 1 :])
 
 
 def untagged(frame: bytes) -> tuple[bytes, dict[str, int]]:

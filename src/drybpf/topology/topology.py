@@ -91,11 +91,13 @@ class Topology:
     def send(self, node: Node, packet: bytes) -> tuple[Step, ...]:
         """Let a host send an IP packet; all that happened, in order.
 
+        The host puts the checksum into an IPv4 header.  Who gets a packet looks at it, as at the
+        lengths, so that a program which forgets to mend it does not get away with that.
         Raises `ValueError` for a host without devices.
         """
         if not node.devices:
             raise ValueError(f"{node.name} has no devices to send by")
-        return self._run(lambda: self._route(node, None, bytes(packet), {}))
+        return self._run(lambda: self._route(node, None, frames.summed(bytes(packet)), {}))
 
     def _run(self, begin: Callable[[], None]) -> tuple[Step, ...]:
         before = self._work, self._steps  # a host's handler may send something itself
@@ -199,12 +201,16 @@ class Topology:
             node.received.append((device, work.packet))
             self._tell(work, "local", reason="no IP")
             return
+        if why := frames.objection(packet):
+            self._tell(work, "drop", reason=why)
+            return
+        packet = packet[: frames.length(packet)]
         route = node.host.network.route(address)
         if route is not None and route.kind == "local":
             node.received.append((device, packet))
             self._tell(work, "local")
             for answer in node.handler(device, packet) if node.handler else ():
-                self._route(node, device, bytes(answer), {})
+                self._route(node, device, frames.summed(bytes(answer)), {})
         elif not device.interface.forwarding:
             self._tell(work, "drop", reason="the interface does not forward")
         elif (older := frames.aged(packet)) is None:
