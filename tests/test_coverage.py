@@ -353,6 +353,15 @@ def test_the_page_shows_source_hits_and_gaps(tmp_path: Path) -> None:
     assert "http" not in re.sub(r"<title>.*?</title>", "", page), "it needs nothing but itself"
 
 
+def test_a_helper_that_another_instruction_of_the_line_called_was_called() -> None:
+    text = "jeq r2, 0, +2\ncall 5\nexit\ncall 5\nexit"
+    lines = {0: _line(1, "if"), 1: _line(2, "now()"), 2: _line(3, "}"), 3: _line(2, "now()")}
+    coverage = _measured(b"", code=Code(assemble(text), name="two", lines=lines))
+    assert "bpf_ktime_get_ns never called" not in html(coverage, roots=["/nowhere"])
+    assert "insn 1 bpf_ktime_get_ns: never called" in report(coverage)
+    assert _file(_measured(code=Code(assemble(text), lines=lines))).lines[2].never_called == [5]
+
+
 def test_a_page_without_the_source_quotes_the_object() -> None:
     page = html(_measured(b"\x0a"), roots=["/nowhere"])
     assert "the file was not found" in page

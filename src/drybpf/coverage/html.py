@@ -104,10 +104,9 @@ def _line(index: int, number: int, source: str, line: Line | None) -> Iterator[s
         return
     kind = "miss" if not line.hits else "part" if line.partial else "hit"
     badges = "".join(_badges(line.branches)) if line.hits else ""
-    never = {c.helper for c in line.instructions if c.helper is not None and not c.count}
     badges += "".join(
         f'<span class="badge never">{xml(helper_name(helper))} never called</span>'
-        for helper in sorted(never)
+        for helper in line.never_called
     )
     yield (
         f'<tr class="code {kind}" id="f{index}-{number}" tabindex="0" role="button" '
@@ -161,9 +160,9 @@ def _gaps(index: int, file: SourceFile) -> Iterator[str]:
         ]
     items += [
         f'<a href="#f{index}-{line.number}">line {line.number}</a>: '
-        f"<code>{xml(helper_name(call.helper or 0))}</code> never called"
-        for line, call in file.calls()
-        if not call.count
+        f"<code>{xml(helper_name(helper))}</code> never called"
+        for line in file.lines.values()
+        for helper in line.never_called
     ]
     items += [
         f"<code>{xml(function.name)}</code> never entered"

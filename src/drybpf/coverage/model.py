@@ -66,6 +66,15 @@ class Line:
         """Whether the line was hit, but a branch on it went one way only."""
         return self.hits > 0 and any(branch.missing for branch in self.branches)
 
+    @property
+    def never_called(self) -> list[int]:
+        """The helpers that none of the line's instructions has called, in order."""
+        counts: dict[int, int] = {}
+        for each in self.instructions:
+            if each.helper is not None:
+                counts[each.helper] = counts.get(each.helper, 0) + each.count
+        return sorted(helper for helper, count in counts.items() if not count)
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
