@@ -362,6 +362,26 @@ def test_a_helper_that_another_instruction_of_the_line_called_was_called() -> No
     assert _file(_measured(code=Code(assemble(text), lines=lines))).lines[2].never_called == [5]
 
 
+def test_a_function_of_several_programs_was_entered_in_one_of_them() -> None:
+    text = "call f\nexit\nf: mov r0, 1\nexit"
+    lines = {0: _line(1, "f();"), 2: _line(5, "{")}
+    codes = [
+        Code(assemble(text), name=name, functions={0: name, 2: "f"}, lines=lines)
+        for name in ("ran", "idle")
+    ]
+    coverage = _measured(b"", code=codes[0])
+    coverage.expect(codes[1])
+    told = report(coverage)
+    assert "idle: never entered" in told
+    assert " f: never entered" not in told
+    page = html(coverage, roots=["/nowhere"])
+    assert "<code>idle</code> never entered" in page
+    assert "<code>f</code> never entered" not in page
+    methods = ET.fromstring(cobertura(coverage)).iterfind(".//method")  # noqa: S314 (our own)
+    rates = {method.attrib["name"]: method.attrib["line-rate"] for method in methods}
+    assert rates == {"ran": "1", "idle": "0", "f": "1"}
+
+
 def test_a_page_without_the_source_quotes_the_object() -> None:
     page = html(_measured(b"\x0a"), roots=["/nowhere"])
     assert "the file was not found" in page

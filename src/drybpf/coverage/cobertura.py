@@ -46,7 +46,7 @@ def _class(file: SourceFile) -> Iterator[str]:
         f"{_rates(tally)}>"
     )
     yield "<methods>"
-    for function in file.functions:
+    for function in file.entries():
         yield (
             f'<method name={quoteattr(printable(function.name))} signature="" '
             f'line-rate="{int(function.hits > 0)}" branch-rate="1"><lines>'

@@ -166,7 +166,7 @@ def _gaps(index: int, file: SourceFile) -> Iterator[str]:
     ]
     items += [
         f"<code>{xml(function.name)}</code> never entered"
-        for function in file.functions
+        for function in file.entries()
         if not function.hits
     ]
     if items:

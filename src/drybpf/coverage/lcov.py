@@ -24,15 +24,11 @@ def lcov(coverage: Coverage, test_name: str = "") -> str:
 
 def _section(file: SourceFile) -> Iterator[str]:
     yield f"SF:{printable(file.path)}"
-    hits: dict[str, int] = {}
-    for function in file.functions:
-        name = printable(function.name)
-        if name not in hits:
-            yield f"FN:{function.line},{name}"
-        hits[name] = hits.get(name, 0) + function.hits
-    yield from (f"FNDA:{count},{name}" for name, count in hits.items())
-    yield f"FNF:{len(hits)}"
-    yield f"FNH:{sum(map(bool, hits.values()))}"
+    functions = [(function, printable(function.name)) for function in file.entries()]
+    yield from (f"FN:{function.line},{name}" for function, name in functions)
+    yield from (f"FNDA:{function.hits},{name}" for function, name in functions)
+    yield f"FNF:{len(functions)}"
+    yield f"FNH:{sum(function.hits > 0 for function, _ in functions)}"
     for number, line in file.lines.items():
         for block, branch in enumerate(line.branches):
             for way, count in enumerate(branch.outcomes):

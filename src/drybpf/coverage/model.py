@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 Ranges = tuple[tuple[int, int], ...]
@@ -129,6 +129,15 @@ class SourceFile:
         outcomes = [count for branch in self.branches() for count in branch.outcomes]
         hit = sum(line.hits > 0 for line in self.lines.values())
         return Tally(len(self.lines), hit, len(outcomes), sum(map(bool, outcomes)))
+
+    def entries(self) -> list[Function]:
+        """The functions by name, with the hits of all programs that they were linked into."""
+        found: dict[str, Function] = {}
+        for each in self.functions:
+            known = found.get(each.name)
+            hits = each.hits + (known.hits if known else 0)
+            found[each.name] = replace(known or each, hits=hits)
+        return list(found.values())
 
     def branches(self) -> Iterator[Branch]:
         """The branches of the file, by line."""

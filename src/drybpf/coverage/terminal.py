@@ -91,7 +91,7 @@ def _details(file: SourceFile) -> Iterator[str]:
     for line, call in file.calls():
         if call.helper is not None and not call.count:
             yield f"{place(line, call)} {helper_name(call.helper)}: never called"
-    for function in file.functions:
+    for function in file.entries():
         if not function.hits:
             yield f"{file.path}:{function.line}: {function.name}: never entered"
 
