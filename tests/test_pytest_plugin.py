@@ -8,9 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
-import llvmlite.binding  # noqa: F401 (test runs in this process must not load it twice)
+import hypothesis  # noqa: F401 (see below)
+import llvmlite.binding  # noqa: F401 (as well)
 import pytest
 
 import drybpf
@@ -20,6 +23,12 @@ from drybpf.testing.agreement import Facts, disagreement
 from support import FIREWALL, ROOT, TRAFFIC, fixture
 
 pytest_plugins = ("pytester",)
+
+# What a test run in this process loads is forgotten after it, and would be loaded twice: all of it
+# before the first one.
+for _module in walk_packages(drybpf.__path__, "drybpf."):
+    if not _module.name.endswith("__main__"):
+        import_module(_module.name)
 
 ECHO = build.ethernet(build.ipv4(build.udp(b"hello", dport=7)))
 HEAD = f"""
