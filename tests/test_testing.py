@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import drybpf
 from drybpf.errors import ExecutionError
 from drybpf.helpers import Helpers
+from drybpf.helpers.kfuncs import kfunc_number
 from drybpf.maps import ArrayMap, MapDefinition, MapType
 from drybpf.testing import (
     Expect,
@@ -378,6 +379,18 @@ def test_a_mock_can_compute() -> None:
     program, mocks = _calling(9000)
     mocks.mock(9000, lambda context, r1, *_: r1 * 2 + context.number)
     assert program.run().value == 27000
+
+
+def test_kfuncs_are_mocked_by_name() -> None:
+    number = kfunc_number("bpf_kfunc_of_a_test")  # as an object does that calls it
+    program, mocks = _calling(number)
+    mock = mocks.mock("bpf_kfunc_of_a_test", 9)
+    for engine in ("interpreter", "jit"):
+        assert program.run(engine=engine).value == 9
+    assert (mock.name, len(mock.calls)) == ("bpf_kfunc_of_a_test", 2)
+    assert mocks.mock("bpf_dynptr_size").name == "bpf_dynptr_size"
+    with pytest.raises(ValueError, match="no helper 'bpf_dynptr_sized'"):
+        mocks.mock("bpf_dynptr_sized")
 
 
 def test_mocks_assert() -> None:

@@ -90,6 +90,15 @@ def helper_number(name: str) -> int:
     return kfunc_number(name) if known is None else known
 
 
+def is_known(name: str) -> bool:
+    """Whether the kernel has such a helper, or a kfunc of the name is simulated or was asked about.
+
+    Objects ask about the kfuncs that they call.
+    """
+    number = FIRST | crc32(name.encode()) >> 2
+    return name.removeprefix("bpf_") in _BY_NAME or number in KFUNCS or number in _names
+
+
 def helper_name(number: int) -> str:
     """The kernel's name of a helper or kfunc, `bpf_` included; empty where it has none."""
     row = ROWS.get(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from drybpf.helpers.names import helper_name, helper_number
+from drybpf.helpers.kfuncs import helper_name, helper_number, is_known
 from drybpf.helpers.registry import Call
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class HelperMock:
 
     def __init__(self, number: int, answer: Callable[..., HelperResult]) -> None:
         """Answer each call by `answer(context, r1, …, r5)`."""
-        self.number, self.name = number, helper_name(number)
+        self.number, self.name = number, helper_name(number) or f"helper {number}"
         self.calls: list[Call] = []
         self._answer = answer
 
@@ -64,7 +64,7 @@ class HelperMocks:
         helper: int | str,
         returns: int | Iterable[int] | Callable[..., HelperResult] = 0,
     ) -> HelperMock:
-        """Replace a helper, by number or by name (`"bpf_ktime_get_ns"`).
+        """Replace a helper or kfunc, by number or by name (`"bpf_ktime_get_ns"`).
 
         It returns a number, the numbers of a sequence one after the other (its last one from then
         on), or what a function of the context and r1 to r5 returns.
@@ -82,10 +82,9 @@ class HelperMocks:
 def _number(helper: int | str) -> int:
     if isinstance(helper, int):
         return helper
-    try:
-        return helper_number(helper)
-    except KeyError:
-        raise ValueError(f"the kernel has no helper {helper!r}") from None
+    if not is_known(helper):
+        raise ValueError(f"the kernel has no helper {helper!r}")
+    return helper_number(helper)
 
 
 def _answer(
