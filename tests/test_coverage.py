@@ -25,6 +25,7 @@ from drybpf.coverage import (
 )
 from drybpf.coverage.model import SourceFile
 from drybpf.coverage.source import find_text
+from drybpf.helpers.kfuncs import kfunc_number
 from drybpf.meter import Counts
 from drybpf.program import Program
 from drybpf.state import State
@@ -360,6 +361,12 @@ def test_a_helper_that_another_instruction_of_the_line_called_was_called() -> No
     assert "bpf_ktime_get_ns never called" not in html(coverage, roots=["/nowhere"])
     assert "insn 1 bpf_ktime_get_ns: never called" in report(coverage)
     assert _file(_measured(code=Code(assemble(text), lines=lines))).lines[2].never_called == [5]
+
+
+def test_kfuncs_are_named() -> None:
+    text = f"exit\ncall {kfunc_number('bpf_dynptr_size')}\nexit"
+    code = Code(assemble(text), lines={0: _line(1, "return"), 1: _line(2, "size()")})
+    assert "insn 1 bpf_dynptr_size: never called" in report(_measured(b"", code=code))
 
 
 def test_a_function_of_several_programs_was_entered_in_one_of_them() -> None:

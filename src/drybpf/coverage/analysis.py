@@ -11,6 +11,7 @@ from drybpf.asm import format_instruction
 from drybpf.code import Code, SourceLine
 from drybpf.coverage.data import Coverage, ProgramCoverage
 from drybpf.coverage.model import Branch, Function, Instruction, Line, SourceFile
+from drybpf.helpers.kfuncs import helper_name
 from drybpf.isa import Instruction as Encoded
 
 
@@ -77,6 +78,11 @@ def _helper(encoded: Encoded) -> int | None:
     if encoded.row is None or encoded.row.semantics != "call_helper":
         return None
     return encoded.imm & 0xFFFF_FFFF
+
+
+def call_name(number: int) -> str:
+    """What a helper or kfunc is called, by its number."""
+    return helper_name(number) or f"helper {number}"
 
 
 def unlined(program: ProgramCoverage) -> bool:

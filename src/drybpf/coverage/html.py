@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from drybpf.coverage.analysis import source_files, unlined
+from drybpf.coverage.analysis import call_name, source_files, unlined
 from drybpf.coverage.data import Coverage
 from drybpf.coverage.model import Branch, Line, SourceFile, Tally
 from drybpf.coverage.page import SCRIPT, STYLE
 from drybpf.coverage.source import find_text
 from drybpf.coverage.terminal import percent, ranges, total
-from drybpf.helpers.names import helper_name
 from drybpf.markup import xml
 
 
@@ -105,7 +104,7 @@ def _line(index: int, number: int, source: str, line: Line | None) -> Iterator[s
     kind = "miss" if not line.hits else "part" if line.partial else "hit"
     badges = "".join(_badges(line.branches)) if line.hits else ""
     badges += "".join(
-        f'<span class="badge never">{xml(helper_name(helper))} never called</span>'
+        f'<span class="badge never">{xml(call_name(helper))} never called</span>'
         for helper in line.never_called
     )
     yield (
@@ -137,7 +136,7 @@ def _instructions(line: Line) -> str:
         branch = branches.get((instruction.program, instruction.pc))
         ways = f"taken {branch.taken:,}, not taken {branch.passed:,}" if branch else ""
         if instruction.helper is not None:
-            ways = helper_name(instruction.helper)
+            ways = call_name(instruction.helper)
         program = f'<td class="program">{xml(instruction.program)}</td>' if several else ""
         rows.append(
             f'<tr class="{"" if instruction.count else "zero"}">{program}'
@@ -160,7 +159,7 @@ def _gaps(index: int, file: SourceFile) -> Iterator[str]:
         ]
     items += [
         f'<a href="#f{index}-{line.number}">line {line.number}</a>: '
-        f"<code>{xml(helper_name(helper))}</code> never called"
+        f"<code>{xml(call_name(helper))}</code> never called"
         for line in file.lines.values()
         for helper in line.never_called
     ]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from drybpf.coverage.analysis import source_files, unlined
+from drybpf.coverage.analysis import call_name, source_files, unlined
 from drybpf.coverage.data import Coverage
 from drybpf.coverage.model import Branch, Instruction, Line, Ranges, SourceFile, Tally
-from drybpf.helpers.names import helper_name
 
 HEAD = ("file", "lines", "hit", "ways", "gone", "cover", "missing")
 
@@ -90,7 +89,7 @@ def _details(file: SourceFile) -> Iterator[str]:
                 yield f"{place(line, branch)} {branch.text}: {branch.missing}{times}"
     for line, call in file.calls():
         if call.helper is not None and not call.count:
-            yield f"{place(line, call)} {helper_name(call.helper)}: never called"
+            yield f"{place(line, call)} {call_name(call.helper)}: never called"
     for function in file.entries():
         if not function.hits:
             yield f"{file.path}:{function.line}: {function.name}: never entered"
