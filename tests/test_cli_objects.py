@@ -213,6 +213,13 @@ def test_variables_are_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["value"] == 108
 
 
+def test_maps_are_shown_after_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--program", "leaf", "--mem", PACKET, "--budget", "1", "--dump-maps")
+    code, out, err = run(capsys, "run", MAPS, *arguments, "--map", "totals=3:7")
+    assert (code, "the budget ends" in err) == (1, True)
+    assert "  3    7\n" in out
+
+
 def test_a_capture_with_maps(capsys: pytest.CaptureFixture[str]) -> None:
     found = run_json(
         capsys, "run", MAPS, "--program", "leaf", "--pcap", str(TRAFFIC), "--dump-maps",

@@ -9,6 +9,7 @@ import click
 
 from drybpf.cli.options import engine_option, json_option, memory_option, program_option
 from drybpf.cli.output import clean, table
+from drybpf.errors import ExecutionError
 
 if TYPE_CHECKING:
     from drybpf.cli.tally import Tally
@@ -123,7 +124,12 @@ def _print_maps(dump: Object | None) -> None:
 
 
 def _once(program: Program, memory: bytes, dump: Object | None, *, as_json: bool) -> int:
-    result = program.run(memory)
+    try:
+        result = program.run(memory)
+    except ExecutionError:
+        if not as_json:  # else the error is all that is printed
+            _print_maps(dump)
+        raise
     action = result.action.name if result.action is not None else None
     if as_json:
         report = {
