@@ -229,6 +229,9 @@ def test_the_same_on_both_engines_is_no_difference(run: Run) -> None:
 def test_parameters(bpf, mode, other):
     bpf.run(f"{mode} {other}".encode())
 
+def test_functions_are_given(bpf):
+    bpf.run(ECHO, ifindex=3, trace=lambda state: None)
+
 def test_one_is_skipped(bpf, bpf_engine):
     bpf.run(b"")
     if bpf_engine == "jit":
@@ -241,7 +244,7 @@ def test_a_fault(bpf_load):
 """,
         "--bpf-engine=both",
     )
-    result.assert_outcomes(passed=15, skipped=1)
+    result.assert_outcomes(passed=17, skipped=1)
 
 
 def test_what_is_drawn_for_each_engine_is_compared_as_far_as_it_is_the_same(run: Run) -> None:

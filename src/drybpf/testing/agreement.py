@@ -30,7 +30,12 @@ class Attempt:
 
     def facts(self) -> Facts:
         """All that engines must agree on."""
-        given = f"{self.program}, {dict(self.fields)!r}, {_hex(self.sent)}"
+        # Of what is no plain value only the type: functions show where they lie in memory.
+        fields = {
+            name: value if isinstance(value, int | str | bytes | tuple) else type(value).__name__
+            for name, value in self.fields.items()
+        }
+        given = f"{self.program}, {_short(repr(fields))}, {_hex(self.sent)}"
         end = self.end
         if isinstance(end, ExecutionError):
             fault = f"{type(end).__name__} at insn {end.pc} of {end.code}"
