@@ -16,6 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from drybpf.coverage import Coverage
     from drybpf.testing import HelperMocks, Subject
+    from drybpf.testing.agreement import Half, Halves
     from drybpf.vectors import Vector
 
 ENGINES = ("auto", "interpreter", "jit", "both", "kernel")
@@ -308,64 +309,40 @@ def _tell_runs(item: pytest.Item, report: pytest.TestReport) -> None:
         return
     if "bpf_engine" not in spec.params or not (subjects := item.stash.get(_SUBJECTS, [])):
         return
-    engine = spec.params["bpf_engine"]
-    setattr(
-        report,
-        _REPORTED,
-        {
-            "names": list(_without_engine(item.nodeid, spec.id, engine)),
-            "engine": engine,
-            "drawn": bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False)),
-            "runs": [attempt.facts() for subject in subjects for attempt in subject.attempts],
-        },
-    )
+    from drybpf.testing.agreement import half  # noqa: PLC0415 (only for both engines)
+
+    drawn = bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
+    attempts = [attempt for subject in subjects for attempt in subject.attempts]
+    told = half(item.nodeid, spec.id, spec.params["bpf_engine"], attempts, drawn=drawn)
+    setattr(report, _REPORTED, told)
 
 
 _REPORTED = "drybpf_runs"
-
-
-def _without_engine(nodeid: str, parameters: str, engine: str) -> Iterator[str]:
-    """What a test may be called but for its engine, which another parameter may be called, too.
-
-    The right name is the one that both halves have.
-    """
-    words = parameters.split("-")
-    for place in (place for place, word in enumerate(words) if word == engine):
-        rest = "-".join([*words[:place], "{engine}", *words[place + 1 :]])
-        yield f"{nodeid.removesuffix(f'[{parameters}]')}[{rest}]"
 
 
 class _Judge:
     """Where tests run on both engines, fails the later half of each whose runs differ."""
 
     def __init__(self) -> None:
-        self._halves: dict[str, dict[str, Any]] = {}
+        self._halves: Halves | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         """Change the report before anybody has seen it."""
-        told: dict[str, Any] = getattr(report, _REPORTED, None) or {"names": ()}
-        for name in told["names"]:
-            half = self._halves.pop(name, None)
-            if half is None or half["engine"] == told["engine"]:  # the latter where it runs again
-                self._halves[name] = told
-            else:
-                self._compare(report, half, told)
-        yield
-
-    @staticmethod
-    def _compare(report: pytest.TestReport, *halves: dict[str, Any]) -> None:
-        from drybpf.testing.agreement import disagreement  # noqa: PLC0415 (only for both engines)
-
-        lines = disagreement(
-            [half["runs"] for half in halves],
-            [half["engine"] for half in halves],
-            drawn=halves[0]["drawn"],
-        )
+        told = getattr(report, _REPORTED, None)
+        lines = self._judge(told) if told is not None else []
         if lines and report.failed:
             report.sections.append(("BPF engines", "\n".join(lines)))
         elif lines:
             report.outcome, report.longrepr = "failed", "\n".join(lines)
+        yield
+
+    def _judge(self, told: Half) -> list[str]:
+        from drybpf.testing.agreement import Halves  # noqa: PLC0415 (only for both engines)
+
+        if self._halves is None:
+            self._halves = Halves()
+        return self._halves.judge(told)
 
 
 # Vector files

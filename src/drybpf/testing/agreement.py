@@ -5,10 +5,10 @@ Plain data, since the halves of a test may have run in different processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypedDict
 
 from drybpf.errors import ExecutionError, MemoryFault
 from drybpf.testing.difference import packet_difference
@@ -53,6 +53,58 @@ class Attempt:
             "records": _short(repr(result.records)),
             "context": _short(repr(dict(result.context))),
         }
+
+
+class Half(TypedDict):
+    """A test on one of two engines, as plain data; `names` may be the test's but for the engine."""
+
+    names: list[str]
+    engine: str
+    drawn: bool  # whether what its runs are given is random
+    runs: list[Facts]
+
+
+def half(
+    nodeid: str, parameters: str, engine: str, attempts: Iterable[Attempt], *, drawn: bool
+) -> Half:
+    """What to tell of a test that ran on an engine, which is one of its parameters."""
+    return {
+        "names": list(_without_engine(nodeid, parameters, engine)),
+        "engine": engine,
+        "drawn": drawn,
+        "runs": [attempt.facts() for attempt in attempts],
+    }
+
+
+def _without_engine(nodeid: str, parameters: str, engine: str) -> Iterator[str]:
+    """What a test may be called but for its engine, which another parameter may be called, too.
+
+    The right name is the one that both halves have.
+    """
+    words = parameters.split("-")
+    for place in (place for place, word in enumerate(words) if word == engine):
+        rest = "-".join([*words[:place], "{engine}", *words[place + 1 :]])
+        yield f"{nodeid.removesuffix(f'[{parameters}]')}[{rest}]"
+
+
+class Halves:
+    """Brings the halves of tests together, whatever comes between them."""
+
+    def __init__(self) -> None:
+        """Nothing has run."""
+        self._known: dict[str, Half] = {}
+
+    def judge(self, told: Half) -> list[str]:
+        """How a half differs from the other one; empty where that has not run yet."""
+        found: list[str] = []
+        for name in told["names"]:
+            other = self._known.pop(name, None)
+            if other is None or other["engine"] == told["engine"]:  # the latter: it runs again
+                self._known[name] = told
+            else:
+                runs, engines = zip(*((h["runs"], h["engine"]) for h in (other, told)), strict=True)
+                found += disagreement(runs, engines, drawn=told["drawn"])
+        return found
 
 
 def disagreement(
