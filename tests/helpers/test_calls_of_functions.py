@@ -246,7 +246,7 @@ def test_timers_that_are_cancelled_or_wrong() -> None:
     cancel = "mov r1, r7\ncall 172\nadd r8, r0\nmov r1, r7\ncall 172\nadd r8, r0"
     twins = Twins(TIMER.replace("CANCEL", cancel), timers=TIMERS)
     assert twins.run().value == 1  # it was running, the first time
-    assert twins.run().value == (-16) % (1 << 64) + 1 - (1 << 64) or True
+    assert twins.run().value == (1 << 64) - 16 + 1  # it is there, and runs once more
     for program in twins.programs:
         program.host.clock.now = 1 << 40  # type: ignore[attr-defined]
         assert program.run_timers() == ()
@@ -286,6 +286,25 @@ def test_the_timer_of_an_element_goes_with_it(kind: MapType, gone: str) -> None:
                 del maps["timers"][2]
     for maps, program in zip(twins.maps, twins.programs, strict=True):
         maps["timers"][7] = 0  # lies where one of the others was
+        program.host.clock.now = 1 << 40  # type: ignore[attr-defined]
+        assert program.run_timers() == ()
+
+
+@pytest.mark.parametrize("kind", [MapType.ARRAY, MapType.HASH, MapType.LRU_HASH])
+@pytest.mark.parametrize("by", ["program", "Python"])
+def test_an_update_frees_the_timer_of_an_element(kind: MapType, by: str) -> None:
+    """As in the kernel: it does not fire, and a new one can be made."""
+    text = NEW_TIMER if by == "program" else TIMER
+    twins = Twins(
+        text.replace("CANCEL", "").replace("mov r4, 1", "mov r4, 0"), timers=(kind, 4, 24, 2)
+    )
+    for _ in range(3):
+        if by == "Python":
+            for maps in twins.maps:
+                maps["timers"][1] = 0
+        assert twins.run().value == 0
+    for maps, program in zip(twins.maps, twins.programs, strict=True):
+        maps["timers"][1] = 0
         program.host.clock.now = 1 << 40  # type: ignore[attr-defined]
         assert program.run_timers() == ()
 

@@ -71,7 +71,8 @@ class KernelMap(Descriptor):
             if types:
                 types.btf.close()  # the map holds on to it
         padded = -(-value_size // 8) * 8
-        self._value_room = padded * cpus.possible() if definition.type in PER_CPU else value_size
+        # The bytes of a value as the calls take it: those of all CPUs.
+        self.value_room = padded * cpus.possible() if definition.type in PER_CPU else value_size
 
     def lookup(self, key: Buffer = b"") -> bytes | None:
         """The value of a key, None where there is none.
@@ -90,7 +91,7 @@ class KernelMap(Descriptor):
         Raises `KernelError` with what the kernel says: ENOENT, EEXIST, E2BIG, …
         """
         definition = self.definition
-        held_value = self._held(value, self._value_room, "value")
+        held_value = self._held(value, self.value_room, "value")
         held_key = self._held(key, definition.key_size, "key")
         syscall.bpf(
             Command.MAP_UPDATE_ELEM,
@@ -126,7 +127,7 @@ class KernelMap(Descriptor):
         for keys, values, count in self._blocks():
             if filled and not values.strip(b"\0"):
                 continue  # at once: of large arrays most is zero
-            size, each = self.definition.key_size, self._value_room
+            size, each = self.definition.key_size, self.value_room
             for number in range(count):
                 value = values[each * number : each * (number + 1)]
                 if not filled or value.strip(b"\0"):
@@ -146,7 +147,7 @@ class KernelMap(Descriptor):
 
     def _batches(self) -> Iterator[tuple[bytes, bytes, int]]:
         """The blocks by BPF_MAP_LOOKUP_BATCH.  It is refused at once, or not at all."""
-        size, each, count = self.definition.key_size, self._value_room, self._together
+        size, each, count = self.definition.key_size, self.value_room, self._together
         after = syscall.room(max(8, size))
         keys, values = syscall.room(size * count), syscall.room(each * count)
         more, batch = True, Batch(map_fd=self.fd, out_batch=syscall.address(after))
@@ -180,7 +181,7 @@ class KernelMap(Descriptor):
     def _update_together(self, part: list[tuple[bytes, bytes]]) -> bool:
         """Set values by BPF_MAP_UPDATE_BATCH; False where it was refused."""
         keys = self._held(b"".join(key for key, _ in part), len(part) * self.definition.key_size)
-        values = self._held(b"".join(value for _, value in part), len(part) * self._value_room)
+        values = self._held(b"".join(value for _, value in part), len(part) * self.value_room)
         batch = Batch(map_fd=self.fd, count=len(part))
         batch.keys, batch.values = syscall.address(keys), syscall.address(values)
         try:
@@ -196,19 +197,19 @@ class KernelMap(Descriptor):
     def _take(self, command: Command, key: Buffer) -> bytes | None:
         size = self.definition.key_size
         held_key = self._held(key, size, "key")
-        value = syscall.room(self._value_room)
+        value = syscall.room(self.value_room)
         element = Element(
             map_fd=self.fd,
             key=syscall.address(held_key) if size else 0,
             value=syscall.address(value),
         )
-        return bytes(value)[: self._value_room] if _found(command, element) else None
+        return bytes(value)[: self.value_room] if _found(command, element) else None
 
     @property
     def _together(self) -> int:
         """How many elements go in one call: of large ones few."""
         entries = min(_TOGETHER, self.definition.max_entries)
-        return max(1, min(entries, (1 << 20) // (self.definition.key_size + self._value_room + 1)))
+        return max(1, min(entries, (1 << 20) // (self.definition.key_size + self.value_room + 1)))
 
     @staticmethod
     def _held(data: Buffer, size: int, what: str = "batch") -> syscall.Held:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from drybpf.kernel.btf import SPECIAL, special_members
 from drybpf.kernel.maps import PER_CPU, KernelMap, join_cpus, split_cpus
@@ -41,6 +42,8 @@ class Mirror(ABC):
 
 class Keyed(Mirror):
     """Maps with keys and values.  Locks, timers and the like in the values are each side's own."""
+
+    ours: Any  # a `KeyedMap` here
 
     def __init__(self, ours: Map, theirs: KernelMap) -> None:
         """As above."""
@@ -80,9 +83,7 @@ class Keyed(Mirror):
         return {key: tuple(values) for key, values in contents}
 
     def _put(self, changed: Contents) -> None:
-        self.ours._fill(  # noqa: SLF001 (as above)
-            [(key, list(values)) for key, values in changed.items()]
-        )
+        self.ours.overwrite((key, list(values)) for key, values in changed.items())
 
     def _forget_ours(self, key: bytes) -> None:
         self.ours.delete_element(key, self.ours.epoch)

@@ -82,13 +82,18 @@ class ArrayMap(PerCpu, Map):
         """Set an element, or as many as a slice has; nothing is set where one does not fit."""
         self._check_writable()
         if not isinstance(index, slice):
-            self._put(self._offset(self._index(index)), self._packed(value))
+            self._renew(self._offset(self._index(index)), self._packed(value))
             return
         places, values = range(*index.indices(len(self))), [self._packed(each) for each in value]
         if len(places) != len(values):
             raise ValueError(f"{len(values)} values for {len(places)} elements")
         for place, packed in zip(places, values, strict=True):
-            self._put(self._offset(place), packed)
+            self._renew(self._offset(place), packed)
+
+    def _renew(self, offset: int, values: list[bytes]) -> None:
+        """Update an element, which ends its timer: the last byte of its gap says so."""
+        self._put(offset, values)
+        self.storage[self._words[layout.VALUES] + offset + self._words[layout.STRIDE] - 1] = 0
 
     def __delitem__(self, index: int) -> None:
         """Elements of an array cannot be deleted: `MapError` with EINVAL, as the kernel says."""

@@ -144,6 +144,18 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
         if len(values) > 1:
             self._put(self._operate["exact"](key, 0), values)
 
+    def overwrite(self, contents: Iterable[tuple[bytes, list[bytes]]]) -> None:
+        """Write values, one a CPU, where those of their keys are: no update, which ends timers.
+
+        Keys that are not there are put in.  Raises `MapError` as setting does.
+        """
+        for key, values in contents:
+            offset = self._operate["exact"](key, 0)
+            if offset == layout.NOTHING:
+                self._set(key, values)
+            else:
+                self._put(offset, values)
+
     def snapshot(self) -> dict[Any, Any]:
         """A dict; keys that are lists become tuples."""
         unpack = self._key.unpack

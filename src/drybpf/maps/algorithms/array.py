@@ -67,8 +67,11 @@ def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PE
         return -EEXIST
     if locked and not load64(m + LOCKED):
         return -EINVAL
-    place = m + load64(m + VALUES) + index * load64(m + STRIDE) + cpu * load64(m + CPU_STRIDE)
+    between = load64(m + STRIDE)
+    place = m + load64(m + VALUES) + index * between + cpu * load64(m + CPU_STRIDE)
     copy(place, value, load64(m + VALUE_SIZE))
+    # The byte that ends the gap behind the value says whether the value has a timer: see timers.
+    store8(place + between - 1, 0)
     return 0
 
 

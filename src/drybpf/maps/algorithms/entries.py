@@ -101,6 +101,26 @@ def withdraw(m: int, entry: int) -> int:
 
 
 @restricted
+def succeed(m: int, entry: int, other: int) -> int:
+    """Put another entry in the place that one has among those in use, for the same key."""
+    old = link(m, entry)
+    new = link(m, other)
+    after = load32(old)
+    before = load32(old + 4)
+    store64(new, load64(old))
+    store64(new + 8, load64(old + 8))
+    if after:
+        store32(link(m, after - 1) + 4, other + 1)
+    else:
+        store64(m + TAIL, other + 1)
+    if before:
+        store32(link(m, before - 1), other + 1)
+    else:
+        store64(m + HEAD, other + 1)
+    return 0
+
+
+@restricted
 def walk(m: int, out: int, limit: int) -> int:
     """Write the numbers of the entries in use to `out`, 4 bytes each, at most `limit` of them."""
     count = 0

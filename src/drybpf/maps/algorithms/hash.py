@@ -4,14 +4,18 @@
 
 LRU is second chance: the oldest entry goes, unless it was looked up or updated since it came or
 was last passed over; then it counts as just come.
+
+An update of a key that is there is a new entry in the old one's place, as in the kernel: who holds
+the old value goes on to see that, and what it had besides bytes, as a timer, is gone with it.  Only
+values of CPUs, and those that are locked for it, are written where they are.
 """
 
 from __future__ import annotations
 
-from drybpf.maps.algorithms.entries import append, give, take, withdraw
+from drybpf.maps.algorithms.entries import append, give, succeed, take, withdraw
 from drybpf.maps.algorithms.errno import E2BIG, EEXIST, EINVAL, ENOENT, ENOMEM, EXIST, LOCK, NOEXIST
+from drybpf.maps.algorithms.index import exchange, insert, remove
 from drybpf.maps.algorithms.index import find as find_entry
-from drybpf.maps.algorithms.index import insert, remove
 from drybpf.maps.algorithms.words import copy, hashed, zero
 from drybpf.maps.layout import (
     CAPACITY,
@@ -169,11 +173,38 @@ def write(m: int, entry: int, value: int, cpu: int, alone: int) -> int:
 
 
 @restricted
+def fill(m: int, entry: int, key: int, value: int, cpu: int) -> int:
+    """Write key and value of a new entry."""
+    copy(m + load64(m + KEYS) + entry * load64(m + KEY_STRIDE), key, load64(m + KEY_SIZE))
+    # The byte that ends the gap behind the value says whether the value has a timer: see timers.
+    store8(m + load64(m + VALUES) + entry * load64(m + STRIDE) + load64(m + STRIDE) - 1, 0)
+    write(m, entry, value, cpu, 1)
+    return 0
+
+
+@restricted
+def renew(m: int, entry: int, key: int, value: int, code: int, epoch: int, *, LRU: int) -> int:
+    """Put a new value for a key in another entry, which takes the place of the old one."""
+    other = take(m, epoch)
+    if other == NOTHING:
+        return -ENOMEM
+    fill(m, other, key, value, 0)
+    exchange(m + load64(m + INDEX), load64(m + INDEX_MASK), code, entry, other)
+    succeed(m, entry, other)
+    give(m, entry, epoch)
+    if LRU:
+        mark(m, other)
+    return 0
+
+
+@restricted
 def update(
     m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, LRU: int, PERCPU: int
 ) -> int:
     """Put a value, on a map of per-CPU values that of one CPU: 0 or -errno."""
-    if not LRU and not PERCPU and (flags & LOCK == 0 or load64(m + LOCKED)):
+    locked = 0
+    if not LRU and not PERCPU and load64(m + LOCKED):
+        locked = flags & LOCK
         flags = flags & ~LOCK
     if flags > EXIST:
         return -EINVAL
@@ -187,6 +218,8 @@ def update(
     if entry != NOTHING:
         if flags == NOEXIST:
             return -EEXIST
+        if not PERCPU and not locked:
+            return renew(m, entry, key, value, code, epoch, LRU=LRU)
         write(m, entry, value, cpu, 0)
         if LRU:
             mark(m, entry)
@@ -200,10 +233,7 @@ def update(
     entry = take(m, epoch)
     if entry == NOTHING:
         return -ENOMEM
-    copy(m + load64(m + KEYS) + entry * load64(m + KEY_STRIDE), key, size)
-    # The byte that ends the gap behind the value says whether the value has a timer: see timers.
-    store8(m + load64(m + VALUES) + entry * load64(m + STRIDE) + load64(m + STRIDE) - 1, 0)
-    write(m, entry, value, cpu, 1)
+    fill(m, entry, key, value, cpu)
     if LRU:
         store8(m + load64(m + MARKS) + entry, 0)
     insert(m + load64(m + INDEX), load64(m + INDEX_MASK), code, entry)

@@ -45,6 +45,20 @@ def insert(index: int, mask: int, code: int, entry: int) -> int:
 
 
 @restricted
+def exchange(index: int, mask: int, code: int, entry: int, other: int) -> int:
+    """Let another entry, of the same key, be found where one is."""
+    at = code & mask
+    left = mask
+    while load64(index + at * 8) & ENTRY != entry + 1:
+        at = at + 1 & mask
+        left -= 1
+        if not left:
+            return 0
+    store64(index + at * 8, code << 32 | other + 1)
+    return 1
+
+
+@restricted
 def remove(index: int, mask: int, code: int, entry: int) -> int:
     """Take an entry out; those that were pushed on by it move back."""
     gap = code & mask

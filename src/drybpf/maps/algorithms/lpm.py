@@ -1,15 +1,17 @@
 """Longest-prefix match: a trie finds the length of the longest prefix, a hash table its entry.
 
 A key is its length in bits, 4 bytes, and data, the most significant bit of each byte first.
+An update of a prefix that is there is a new entry in the old one's place: see `hash`.
 """
 
 from __future__ import annotations
 
-from drybpf.maps.algorithms.entries import append, give, link, take, withdraw
+from drybpf.maps.algorithms.entries import append, give, link, succeed, take, withdraw
 from drybpf.maps.algorithms.errno import EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, EXIST, NOEXIST
-from drybpf.maps.algorithms.index import ENTRY, insert, remove
+from drybpf.maps.algorithms.index import ENTRY, exchange, insert, remove
 from drybpf.maps.algorithms.prefixes import prefix_hash, same_prefix
 from drybpf.maps.algorithms.trie import ENTRY_KNOWN, add, forget, longest
+from drybpf.maps.algorithms.trie import exchange as exchange_prefix
 from drybpf.maps.algorithms.trie import remove as remove_prefix
 from drybpf.maps.algorithms.words import copy
 from drybpf.maps.layout import (
@@ -111,6 +113,14 @@ def renew(m: int) -> int:
 
 
 @restricted
+def write(m: int, entry: int, key: int, value: int) -> int:
+    """Write key and value of an entry."""
+    copy(m + load64(m + VALUES) + entry * load64(m + STRIDE), value, load64(m + VALUE_SIZE))
+    copy(m + load64(m + KEYS) + entry * load64(m + KEY_STRIDE), key, load64(m + KEY_SIZE))
+    return 0
+
+
+@restricted
 def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int) -> int:
     """Put the value of a prefix: 0 or -errno."""
     bits = load32(key)
@@ -119,28 +129,34 @@ def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int) -> in
         return -EINVAL
     code = prefix_hash(key + 4, size, bits)
     entry = find_prefix(m, key + 4, size, bits, code)
-    fresh = entry == NOTHING
-    if fresh:
-        if flags == EXIST:
-            return -ENOENT
-        if load64(m + COUNT) >= load64(m + MAX_ENTRIES):
-            return -ENOSPC
-        entry = take(m, epoch)
-        if entry == NOTHING:
+    if entry != NOTHING:
+        if flags == NOEXIST:
+            return -EEXIST
+        other = take(m, epoch)
+        if other == NOTHING:
             return -ENOMEM
+        write(m, other, key, value)
+        exchange(m + load64(m + INDEX), load64(m + INDEX_MASK), code, entry, other)
+        exchange_prefix(m, key + 4, size, bits, other)
+        succeed(m, entry, other)
+        give(m, entry, epoch)
+        return 0
+    if flags == EXIST:
+        return -ENOENT
+    if load64(m + COUNT) >= load64(m + MAX_ENTRIES):
+        return -ENOSPC
+    entry = take(m, epoch)
+    if entry == NOTHING:
+        return -ENOMEM
+    if not add(m, key + 4, size, bits, entry):
+        renew(m)
         if not add(m, key + 4, size, bits, entry):
             renew(m)
-            if not add(m, key + 4, size, bits, entry):
-                renew(m)
-                give(m, entry, NOTHING)
-                return -ENOMEM
-    elif flags == NOEXIST:
-        return -EEXIST
-    copy(m + load64(m + VALUES) + entry * load64(m + STRIDE), value, load64(m + VALUE_SIZE))
-    copy(m + load64(m + KEYS) + entry * load64(m + KEY_STRIDE), key, size + 4)
-    if fresh:
-        insert(m + load64(m + INDEX), load64(m + INDEX_MASK), code, entry)
-        append(m, entry, code)
+            give(m, entry, NOTHING)
+            return -ENOMEM
+    write(m, entry, key, value)
+    insert(m + load64(m + INDEX), load64(m + INDEX_MASK), code, entry)
+    append(m, entry, code)
     return 0
 
 

@@ -324,6 +324,25 @@ def add(m: int, data: int, size: int, bits: int, entry: int) -> int:
 
 
 @restricted
+def exchange(m: int, data: int, size: int, bits: int, entry: int) -> int:
+    """Let a prefix that is there be another entry's."""
+    node = node_at(m, ROOT)
+    end = depth_of(bits)
+    depth = 0
+    while depth < end and load64(node + 24) >> 32 != LEAF:
+        node = child(m, node, chunk_of(data, size, depth))
+        if not node:
+            return 0
+        depth += 1
+    bit = LEAF
+    if load64(node + 24) >> 32 != LEAF:
+        bit = bit_of(data, size, bits)
+    if load64(node + 24) >> 32 == bit:
+        store64(node + 24, bit << 32 | entry + 1)
+    return 1
+
+
+@restricted
 def remove(m: int, data: int, size: int, bits: int) -> int:
     """Take a prefix out, and the nodes that led to nothing else."""
     node = node_at(m, ROOT)
