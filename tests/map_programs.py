@@ -13,7 +13,7 @@ from drybpf.errors import ExecutionError
 from drybpf.helpers import Helpers
 from drybpf.helpers.kernel import kernel_helpers
 from drybpf.hooks import Xdp
-from drybpf.maps import Map, MapDefinition, MapType
+from drybpf.maps import Map, MapDefinition, MapFlag, MapType
 from drybpf.program import Program
 from drybpf.space import Space
 
@@ -25,7 +25,7 @@ KEYED = (
     MapDefinition("lru", MapType.LRU_HASH, 8, 8, 3),
     MapDefinition("percpu", MapType.PERCPU_ARRAY, 4, 8, 4),
     MapDefinition("percpu_hash", MapType.PERCPU_HASH, 4, 8, 3),
-    MapDefinition("lpm", MapType.LPM_TRIE, 8, 4, 6),
+    MapDefinition("lpm", MapType.LPM_TRIE, 8, 4, 6, MapFlag.NO_PREALLOC),
 )
 PROGRAMS = MapDefinition("programs", MapType.PROG_ARRAY, 4, 4, 4)
 ADJUST = (44, 54, 65)  # head, meta, tail

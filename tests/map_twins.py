@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drybpf.maps import Map, MapDefinition, MapType, calls, layout
+from drybpf.maps.limits import NEEDED, STORAGES
 
 M64 = (1 << 64) - 1
 
@@ -12,13 +13,24 @@ M64 = (1 << 64) - 1
 def definition(
     kind: MapType, key: int = 4, value: int = 4, entries: int = 4, *, extra: int = 0
 ) -> MapDefinition:
-    return MapDefinition(kind.name.lower(), kind, key, value, entries, extra=extra)
+    flags = NEEDED.get(kind, 0)
+    return MapDefinition(kind.name.lower(), kind, key, value, entries, flags, extra=extra)
 
 
 def interpret(made: Any) -> Any:  # noqa: ANN401 (any class of maps)
     """The map, which stays in CPython however much it is used."""
     made._operate = calls.interpreted(made._storage, made.definition.type, lambda: None)
     return made
+
+
+def smallest(kind: MapType) -> MapDefinition:
+    """Small keys and values that the type can have, and some entries."""
+    keyless = (MapType.QUEUE, MapType.STACK, MapType.BLOOM_FILTER)
+    rings = (MapType.RINGBUF, MapType.USER_RINGBUF)
+    groups = (MapType.CGROUP_STORAGE, MapType.PERCPU_CGROUP_STORAGE)
+    key = 0 if kind in (*keyless, *rings) else 8 if kind in (*groups, MapType.LPM_TRIE) else 4
+    value = 0 if kind in rings else 8 if kind == MapType.STACK_TRACE else 4
+    return definition(kind, key, value, 0 if kind in STORAGES else 4096)
 
 
 class Twins:

@@ -9,6 +9,7 @@ from drybpf.errors import ExecutionError
 from drybpf.hooks import HOOKS
 from drybpf.host import Host
 from drybpf.maps import Map, MapDefinition, MapType
+from drybpf.maps.limits import NEEDED
 from drybpf.program import Program
 from drybpf.result import Result
 from drybpf.space import Space
@@ -37,7 +38,8 @@ class Twins:
                 prepare(host)
             space, made = Space(), {}
             for name, (kind, key, value, entries) in maps.items():
-                made[name] = Map.create(MapDefinition(name, kind, key, value, entries))
+                flags = NEEDED.get(kind, 0)
+                made[name] = Map.create(MapDefinition(name, kind, key, value, entries, flags))
                 space.add_map(made[name])
             handles = {name: each.handle for name, each in made.items()}
             self.programs.append(

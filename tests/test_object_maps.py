@@ -518,9 +518,10 @@ def test_a_map_in_place_of_one_that_is_too_small_or_refused() -> None:
     assert obj["prog"].run().value == mine.handle
 
 
-def test_ring_buffers_are_rounded_up_as_libbpf_does() -> None:
+@pytest.mark.parametrize("kind", [MapType.RINGBUF, MapType.USER_RINGBUF])
+def test_ring_buffers_are_rounded_up_as_libbpf_does(kind: MapType) -> None:
     for entries, wanted in ((1, 4096), (4096, 4096), (5000, 8192), (1 << 24, 1 << 24)):
-        obj = load(legacy(("r", [MapType.RINGBUF, 0, 0, entries, 0])).build())
+        obj = load(legacy(("r", [kind, 0, 0, entries, 0])).build())
         assert obj.maps.r.definition.max_entries == wanted
 
 

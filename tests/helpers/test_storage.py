@@ -13,10 +13,11 @@ from drybpf.space import Space
 from space_programs import Twins
 
 SOCKETS = (MapType.SK_STORAGE, 4, 8, 0)
+INODES = (MapType.INODE_STORAGE, 4, 8, 0)
 TASKS = (MapType.TASK_STORAGE, 4, 8, 0)
 GROUPS = (MapType.CGROUP_STORAGE, 16, 8, 0)
 NO_SOCKET = 4
-KEY = (9).to_bytes(4, "little")  # the cookie of the host's socket
+KEY = 9  # the cookie of the host's socket
 
 
 def _with_socket(host: Host) -> None:
@@ -74,6 +75,39 @@ def test_the_first_value_and_the_end_of_one() -> None:
         maps["stored"][KEY] = 0
     assert twins.run(b"").value == 0
     twins.each(lambda maps: len(maps["stored"]))
+
+
+def test_sockets_whose_numbers_differ_beyond_32_bits() -> None:
+    text = COUNT.replace("VALUE", "0").replace("FLAGS", "1")
+    twins = Twins(text, "sock_ops", _with_socket, stored=SOCKETS)
+    assert twins.run(b"").value == 1
+    for program in twins.programs:
+        program.host.socket = Socket(
+            "tcp", ("10.0.0.1", 80), ("10.0.0.9", 4000), cookie=9 + (1 << 32)
+        )
+    assert twins.run(b"").value == 1
+    assert twins.each(lambda maps: list(maps["stored"])) == [9, 9 + (1 << 32)]
+
+
+def test_inodes_are_told_apart_by_their_whole_address() -> None:
+    text = """
+        lddw r2, INODE
+        lddw r1, {stored}
+        mov r3, 0
+        mov r4, 1
+        call 145
+        ldxdw r1, [r0]
+        add r1, 1
+        stxdw [r0], r1
+        mov r0, r1
+        exit
+    """
+    twins = Twins(text.replace("INODE", str(0xFFFF_8880_0000_1000)), "lsm", stored=INODES)
+    assert [twins.run(b"").value for _ in range(2)] == [1, 2]
+    for maps in twins.maps:
+        maps["stored"][0xFFFF_8881_0000_1000] = 50
+    assert twins.run(b"").value == 3
+    assert twins.each(lambda maps: len(maps["stored"])) == 2
 
 
 @pytest.mark.parametrize("offset", [1, -1])

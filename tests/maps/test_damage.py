@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from drybpf.errors import MapError
-from drybpf.maps import Map, MapDefinition, MapType, layout
+from drybpf.maps import Map, MapDefinition, MapFlag, MapType, layout
 from map_twins import interpret
 
 T = MapType
@@ -21,8 +21,8 @@ KINDS = [
     MapDefinition("m", T.HASH, 8, 8, 6),
     MapDefinition("m", T.LRU_HASH, 4, 8, 6),
     MapDefinition("m", T.PERCPU_HASH, 4, 8, 6),
-    MapDefinition("m", T.LPM_TRIE, 8, 8, 6),
-    MapDefinition("m", T.LPM_TRIE, 20, 8, 6),
+    MapDefinition("m", T.LPM_TRIE, 8, 8, 6, MapFlag.NO_PREALLOC),
+    MapDefinition("m", T.LPM_TRIE, 20, 8, 6, MapFlag.NO_PREALLOC),
     MapDefinition("m", T.ARRAY, 4, 8, 6),
     MapDefinition("m", T.DEVMAP, 4, 8, 6),
     MapDefinition("m", T.QUEUE, 0, 8, 6),

@@ -5,7 +5,6 @@ Where ours differ on purpose, a case is left out and says why.
 
 from __future__ import annotations
 
-import os
 from errno import ENOENT
 from random import Random
 from typing import Any
@@ -157,47 +156,3 @@ def test_devices_and_cpus(kind: MapType) -> None:
                 assert made.delete_element(key) == kernel.delete(key), index
             there = kernel.lookup(key)[0] == 0
             assert (made.lookup_element(key) >= 0) == there
-
-
-SIZES = [
-    (kind, key, value, entries, flags)
-    for kind, flags in (
-        (T.HASH, 0),
-        (T.LRU_HASH, 0),
-        (T.PERCPU_HASH, 0),
-        (T.ARRAY, 0),
-        (T.PERCPU_ARRAY, 0),
-        (T.LPM_TRIE, NO_PREALLOC),
-        (T.QUEUE, 0),
-        (T.STACK, 0),
-        (T.BLOOM_FILTER, 0),
-        (T.RINGBUF, 0),
-        (T.PROG_ARRAY, 0),
-        (T.DEVMAP, 0),
-    )
-    for key in (0, 4, 5, 8, 260, 261)
-    for value in (0, 4, 8)
-    for entries in (0, 1, 3, 4096)
-]
-
-
-@pytest.mark.parametrize("kind", sorted({sizes[0] for sizes in SIZES}))
-def test_the_same_sizes_are_refused(kind: MapType) -> None:
-    for sizes in SIZES:
-        if sizes[0] != kind:
-            continue
-        what = MapDefinition("m", *sizes)
-        descriptor = kernel_maps.create(what)
-        if descriptor >= 0:
-            os.close(descriptor)
-        # A value type of a ring buffer is for BTF alone; objects that say one are loaded.  Things
-        # of other sizes than the kernel's are nothing that a program could depend on.
-        loose = kind in (T.PROG_ARRAY, T.DEVMAP) or (kind == T.RINGBUF and what.value_size)
-        if loose and descriptor < 0:
-            continue
-        try:
-            Map.create(what)
-            taken = True
-        except ValueError:
-            taken = False
-        assert taken == (descriptor >= 0), what

@@ -14,7 +14,7 @@ import pytest
 
 from drybpf.maps import Map, MapDefinition, MapType, base, layout, native
 from drybpf.maps.operations import BY_TYPE, operation
-from map_twins import interpret
+from map_twins import interpret, smallest
 
 M64 = (1 << 64) - 1
 
@@ -26,10 +26,7 @@ def counters() -> Any:
 
 @pytest.mark.parametrize("kind", BY_TYPE)
 def test_every_operation_of_every_type_has_an_address(kind: MapType) -> None:
-    key = 0 if kind.name in ("QUEUE", "STACK", "BLOOM_FILTER", "RINGBUF", "USER_RINGBUF") else 8
-    if kind.name.endswith(("MAP", "ARRAY", "TRACE", "MAPS")) and "HASH" not in kind.name:
-        key = 4
-    made = Map.create(MapDefinition("m", kind, key, 8, 4096))
+    made = Map.create(smallest(kind))
     assert not any(made.storage[layout.VTABLE : layout.VTABLE + 8 * len(layout.OPERATIONS)])
     assert made.attach_native()
     assert made.attach_native()

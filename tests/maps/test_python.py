@@ -13,6 +13,7 @@ import pytest
 
 from drybpf.errors import BpfError, MapError
 from drybpf.maps import Map, MapDefinition, MapFlag, MapType, create
+from drybpf.maps.limits import NEEDED, STORAGES
 from drybpf.space import Space
 from map_twins import interpret
 
@@ -54,6 +55,9 @@ def make(request: pytest.FixtureRequest) -> Any:
     def made(kind: MapType, entries: int = 8, **more: Any) -> Any:
         key, value = more.pop("key", U32), more.pop("value", U64)
         sizes = key.size if key else 0, value.size
+        more["flags"] = more.get("flags", 0) | NEEDED.get(kind, 0)
+        if kind in STORAGES:
+            entries = 0
         what = MapDefinition("m", kind, *sizes, entries, key=key, value=value, **more)
         new = Map.create(what, cpus=3)
         if request.param == "native":
@@ -203,7 +207,7 @@ CONTENTS: list[tuple[MapType, Any, Any]] = [
     (MapType.PERCPU_ARRAY, [[n, n + 1, n + 2] for n in range(8)], [[0, 0, 1]] * 8),
     (MapType.DEVMAP, {1: 2, 7: 3}, {0: 1}),
     (MapType.DEVMAP_HASH, {1: 2, 70: 3}, {0: 1}),
-    (MapType.XSKMAP, {1: 2, 7: 3}, {0: 1}),
+    (MapType.SOCKMAP, {1: 2, 7: 3}, {0: 1}),
     (MapType.QUEUE, [1, 2, 3], [9]),
     (MapType.STACK, [1, 2, 3], [9]),
     (MapType.SK_STORAGE, {1: 2, 3: 4}, {5: 6}),
@@ -315,7 +319,7 @@ def test_maps_are_made_by_name() -> None:
         assert dict(create(kind, entries=3).snapshot()) == {}
     with pytest.raises(ValueError, match="no type of map"):
         create("hashmap", key=4, value=8, entries=1)
-    with pytest.raises(ValueError, match="must not be 0"):
+    with pytest.raises(ValueError, match="max_entries is 0"):
         create("hash", key=4, value=8)
 
 

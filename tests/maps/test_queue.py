@@ -139,7 +139,6 @@ def test_what_user_space_must_not_write_is_not_restored() -> None:
     for kind, size, entries in (
         (MapType.QUEUE, 4, 4),
         (MapType.BLOOM_FILTER, 4, 4),
-        (MapType.RINGBUF, 0, 4096),
     ):
         made: Any = Map.create(replace(definition(kind, 0, size, entries), flags=MapFlag.RDONLY))
         with pytest.raises(MapError, match="read-only"):

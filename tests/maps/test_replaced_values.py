@@ -9,6 +9,7 @@ from drybpf.kernel import KernelMap, KernelProgram
 from drybpf.maps import Map, MapDefinition, MapFlag, MapType
 from kernel_here import needs_kernel
 from map_twins import Twins as MapTwins
+from map_twins import definition
 from space_programs import Twins
 
 T = MapType
@@ -86,7 +87,7 @@ def test_the_kernel_says_so(sizes: tuple[MapType, int]) -> None:
 def test_updates_keep_the_order_and_find_all(kind: MapType) -> None:
     """However often: more often than there is room for old values."""
     size = 8 if kind == T.LPM_TRIE else 4
-    twins = MapTwins(MapDefinition("m", kind, size, 4, 5))
+    twins = MapTwins(definition(kind, size, 4, 5))
     keys = [bytes([8 * n % 33, *[0] * (size - 5), n, 0, 0, 0])[:size] for n in range(5)]
     if size == 8:
         keys = [bytes([8 * (n + 1) % 33, 0, 0, 0, n, n, n, n]) for n in range(5)]

@@ -12,6 +12,7 @@ import pytest
 from drybpf.errors import MapError
 from drybpf.maps import Map, MapDefinition, MapType, layout, storage
 from drybpf.maps.storage import Areas, Storage
+from map_twins import definition
 
 T = MapType
 U32 = (1 << 32) - 1
@@ -82,7 +83,7 @@ LARGE = [
     (T.LRU_HASH, 64, 64, 1_000_000),
     (T.PERCPU_HASH, 4, 512, 1_000_000),
     (T.ARRAY, 4, 262_144, 1024),
-    (T.PERCPU_ARRAY, 4, 262_144, 64),
+    (T.PERCPU_ARRAY, 4, 32_768, 512),
     (T.ARRAY, 4, 64, 1_000_000),
     (T.LPM_TRIE, 20, 64, 1_000_000),
     (T.QUEUE, 0, 256, 1_000_000),
@@ -103,7 +104,7 @@ def resident() -> int:
 def test_large_maps_cost_nothing_until_they_are_used() -> None:
     Map.create(MapDefinition("warm", T.HASH, 4, 4, 1))
     before = resident()
-    made: list[Any] = [Map.create(MapDefinition("m", *sizes)) for sizes in LARGE]
+    made: list[Any] = [Map.create(definition(*sizes)) for sizes in LARGE]
     assert sum(len(each.storage) for each in made) > 5 << 30
     assert resident() - before < 4 << 20
     for each in made:
@@ -132,7 +133,7 @@ def test_clearing_gives_the_memory_back() -> None:
 
 def test_areas_do_not_overlap() -> None:
     for sizes in [*LARGE, (T.HASH, 3, 5, 1), (T.LPM_TRIE, 5, 1, 1), (T.LRU_HASH, 7, 9, 3)]:
-        made = Map.create(MapDefinition("m", *sizes), cpus=2)
+        made = Map.create(definition(*sizes), cpus=2)
         starts = (layout.VALUES, layout.KEYS, layout.LINKS, layout.MARKS, layout.INDEX)
         offsets = sorted(made._words[each] for each in starts if each in made._words)
         assert offsets[0] >= layout.HEADER

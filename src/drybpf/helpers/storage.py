@@ -12,29 +12,21 @@ from drybpf.helpers.arguments import map_of, refuse
 from drybpf.helpers.errno import EINVAL
 from drybpf.helpers.sockets import socket_at
 from drybpf.host import Socket
-from drybpf.maps import MapType
+from drybpf.maps.limits import STORAGES
 from drybpf.state import Context
 
 _CREATE = 1  # BPF_LOCAL_STORAGE_GET_F_CREATE
-_TYPES = (
-    MapType.SK_STORAGE,
-    MapType.TASK_STORAGE,
-    MapType.INODE_STORAGE,
-    MapType.CGRP_STORAGE,
-    MapType.CGROUP_STORAGE,
-    MapType.PERCPU_CGROUP_STORAGE,
-)
 
 
 def _map(context: Context, handle: int) -> Any:  # noqa: ANN401 (a `maps.Map`)
     found = map_of(context, handle)
-    if found.definition.type not in _TYPES:
+    if found.definition.type not in STORAGES:
         raise refuse(context, f"map {found.definition.name!r} does not belong to anything")
     return found
 
 
 def _key(stored: Any, owner: int) -> bytes:  # noqa: ANN401 (a `maps.Map`)
-    size: int = stored.definition.key_size
+    size: int = stored.key_size
     return owner.to_bytes(8, "little")[:size].ljust(size, b"\0")
 
 

@@ -17,7 +17,6 @@ from drybpf.maps.storage import Areas
 if TYPE_CHECKING:
     from drybpf.native.restricted import Function
 
-MAX_VALUE = (1 << 31) - 1
 _PAGE = 4096
 
 
@@ -29,13 +28,6 @@ class ArrayMap(PerCpu, Map):
     """
 
     TYPES = (MapType.ARRAY, MapType.PERCPU_ARRAY)
-
-    def _check(self) -> None:
-        d = self.definition
-        if d.key_size != 4:
-            raise ValueError(f"the index of an array has 4 bytes, not {d.key_size}")
-        if not d.max_entries or not 1 <= d.value_size <= MAX_VALUE:
-            raise ValueError(f"an array of {d.max_entries} values of {d.value_size} bytes")
 
     def _lay_out(self, areas: Areas) -> dict[int, int]:
         d = self.definition

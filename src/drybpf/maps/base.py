@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from drybpf import markup
 from drybpf.errors import MapError
-from drybpf.maps import calls, layout
+from drybpf.maps import calls, layout, limits
 from drybpf.maps.codec import Codec, RawBytes, has_lock
 from drybpf.maps.definition import MapDefinition, MapFlag, MapType
 from drybpf.maps.layout import NOTHING
@@ -100,11 +100,11 @@ class Map:
         self.space: Space | None = None
         self._locked = bool(definition.flags & MapFlag.RDONLY)
         self._region: Region | None = None
-        self._check()
+        limits.check(definition)
         areas = Areas()
         self._words = {
             layout.TYPE: definition.type,
-            layout.KEY_SIZE: definition.key_size,
+            layout.KEY_SIZE: self.key_size,
             layout.VALUE_SIZE: definition.value_size,
             layout.MAX_ENTRIES: definition.max_entries,
             layout.FLAGS: definition.flags,
@@ -128,17 +128,13 @@ class Map:
         """The definition with what the kernel fills in where it says 0."""
         return definition
 
-    def _check(self) -> None:
-        """Raise `ValueError` for sizes and counts that the kernel refuses."""
-        raise NotImplementedError
-
     def _lay_out(self, areas: Areas) -> dict[int, int]:
         """Place the areas; gives the words of the header that tell where they are."""
         raise NotImplementedError
 
     def _codecs(self) -> tuple[Codec, Codec]:
         d = self.definition
-        return d.key or RawBytes(d.key_size), d.value or RawBytes(d.value_size)
+        return d.key or RawBytes(self.key_size), d.value or RawBytes(d.value_size)
 
     def inline_lookup(self) -> Function[...] | None:
         """The look-up as a function of (m, key, cpu) with this map's layout as constants.
@@ -146,6 +142,11 @@ class Map:
         None where a program goes through the table of addresses.
         """
         return None
+
+    @property
+    def key_size(self) -> int:
+        """The bytes of a key here, which are the definition's unless its keys stand for others."""
+        return self.definition.key_size
 
     # The storage, and native code for it.
 
@@ -215,25 +216,25 @@ class Map:
 
     def lookup_element(self, key: bytes, cpu: int = 0) -> int:
         """The offset of a key's value in the value area, -1 where there is none."""
-        self._check_size("key", key, self.definition.key_size)
+        self._check_size("key", key, self.key_size)
         return _offset(self._operate["lookup"](key, cpu))
 
     def find_element(self, key: bytes, cpu: int = 0) -> int:
         """The same, but it does not count as a use where what is not used is forgotten."""
-        self._check_size("key", key, self.definition.key_size)
+        self._check_size("key", key, self.key_size)
         return _offset(self._operate["find"](key, cpu))
 
     def update_element(
         self, key: bytes, value: bytes, flags: int = 0, cpu: int = 0, epoch: int = 0
     ) -> int:
         """Put a value, for one CPU where there is one a CPU; 0 or -errno."""
-        self._check_size("key", key, self.definition.key_size)
+        self._check_size("key", key, self.key_size)
         self._check_size("value", value, self.definition.value_size)
         return _signed(self._operate["update"](key, value, flags, cpu, epoch))
 
     def delete_element(self, key: bytes, epoch: int = 0) -> int:
         """Take a key out; 0 or -errno.  Its value stays as it is until the epoch is another."""
-        self._check_size("key", key, self.definition.key_size)
+        self._check_size("key", key, self.key_size)
         return _signed(self._operate["delete"](key, epoch))
 
     def push_element(self, value: bytes, flags: int = 0) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class Codec(Protocol):
@@ -25,6 +25,21 @@ def has_lock(codec: Codec | None) -> bool:
     if getattr(codec, "name", "") == "bpf_spin_lock":
         return True
     return any(has_lock(field.codec) for field in getattr(codec, "fields", {}).values())
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The number of whatever storage belongs to."""
+
+    size: ClassVar[int] = 8
+
+    def unpack(self, data: bytes) -> int:
+        """The number."""
+        return int.from_bytes(data, "little")
+
+    def pack(self, value: object) -> bytes:
+        """The bytes of a number, or of 8 bytes that are one."""
+        return RawBytes(self.size).pack(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 from drybpf.maps.base import Map
 from drybpf.maps.codec import Codec
-from drybpf.maps.definition import MapDefinition, MapFlag, MapType
+from drybpf.maps.definition import MapDefinition, MapType
+from drybpf.maps.limits import NEEDED
 
 
 def create(
@@ -24,8 +25,8 @@ def create(
     """Make a map: `create("hash", key=4, value=8, entries=1000)`.
 
     `kind` is a type or its name as in `enum bpf_map_type`, in any case.  Keys and values are given
-    by their size in bytes or by a codec; what has keys by index needs none, and an LPM trie gets
-    the flag that the kernel wants.  Raises as `Map.create` does.
+    by their size in bytes or by a codec; what has keys by index needs none, and types that have to
+    be without memory beforehand get the flag that says so.  Raises as `Map.create` does.
     """
     if isinstance(kind, str):
         try:
@@ -36,8 +37,7 @@ def create(
         key = 4
     if value == 0 and kind in _NUMBERED:
         value = 4
-    if kind == MapType.LPM_TRIE:
-        flags |= MapFlag.NO_PREALLOC
+    flags |= NEEDED.get(kind, 0)
     definition = MapDefinition(
         name or kind.name.lower(),
         kind,

@@ -48,15 +48,20 @@ class MapType(IntEnum):
 
 
 class MapFlag(IntFlag):
-    """The kernel's flags of a map (`BPF_F_*` at creation) that change what programs see."""
+    """The kernel's flags of a map (`BPF_F_*` at creation)."""
 
     NO_PREALLOC = 1 << 0
     NO_COMMON_LRU = 1 << 1
+    NUMA_NODE = 1 << 2
     RDONLY = 1 << 3  # for user space
     WRONLY = 1 << 4  # for user space
+    STACK_BUILD_ID = 1 << 5  # stacks as build id and offset in the file, 32 bytes a frame
+    ZERO_SEED = 1 << 6
     RDONLY_PROG = 1 << 7
     WRONLY_PROG = 1 << 8
+    CLONE = 1 << 9  # a socket's storage goes over to the sockets that it accepts
     MMAPABLE = 1 << 10
+    PRESERVE_ELEMS = 1 << 11
     INNER_MAP = 1 << 12  # an array that may be held where one of another size is
 
 

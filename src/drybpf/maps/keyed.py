@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from errno import E2BIG, ENOENT, ENOSPC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from drybpf.errors import MapError
 from drybpf.maps import layout
 from drybpf.maps.algorithms import hash as algorithms
+from drybpf.maps.codec import Codec, Owner
 from drybpf.maps.definition import MapDefinition, MapType
+from drybpf.maps.limits import OWNED, STORAGE_ENTRIES, STORAGES
 from drybpf.maps.percpu import PerCpu
 from drybpf.maps.storage import Areas
 
 if TYPE_CHECKING:
     from drybpf.native.restricted import Function
 
-MAX_SIZE = (4 << 20) - 64  # of a key and its value, in bytes: the most that the kernel allocates
-MAX_ENTRIES = 1 << 27
-STORAGE_ENTRIES = 1 << 16
-_STORAGES = (
-    MapType.SK_STORAGE,
-    MapType.INODE_STORAGE,
-    MapType.TASK_STORAGE,
-    MapType.CGRP_STORAGE,
-    MapType.CGROUP_STORAGE,
-    MapType.PERCPU_CGROUP_STORAGE,
-)
 _SPARE, _SPARE_BYTES = 4096, 64 << 20  # entries, and bytes, for values of deleted entries
 
 
@@ -38,22 +29,13 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
     setting takes such a list, or one value for all.
     """
 
-    def _check(self) -> None:
-        d = self.definition
-        if not d.max_entries or not d.key_size or not d.value_size:
-            raise ValueError(f"{d.name}: key size, value size and max_entries must not be 0")
-        if d.key_size + d.value_size > MAX_SIZE:
-            raise ValueError(f"{d.name}: key and value have more than {MAX_SIZE} bytes")
-        if d.max_entries > MAX_ENTRIES:
-            raise ValueError(f"{d.name}: more than {MAX_ENTRIES} entries")
-
     def _lay_out(self, areas: Areas) -> dict[int, int]:
         d = self.definition
         spare = min(d.max_entries, _SPARE, _SPARE_BYTES // d.value_size)
         capacity = d.max_entries + 8 + spare
         slots = 1 << (2 * d.max_entries + 1).bit_length()
         words = self._place_values(areas, capacity)
-        between = -(-d.key_size // 8) * 8 if d.key_size > 4 else 4
+        between = -(-self.key_size // 8) * 8 if self.key_size > 4 else 4
         return words | {
             layout.CAPACITY: capacity,
             layout.KEYS: areas.add(capacity * between),
@@ -114,7 +96,7 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
     def _pairs(self) -> list[tuple[bytes, int]]:
         """The keys in order, each with the offset of its value."""
         begin, between = self._words[layout.KEYS], self._words[layout.KEY_STRIDE]
-        size, view, step = self.definition.key_size, self.storage, self._words[layout.STRIDE]
+        size, view, step = self.key_size, self.storage, self._words[layout.STRIDE]
         places = ((begin + entry * between, entry * step) for entry in self._entries())
         return [(bytes(view[start : start + size]), offset) for start, offset in places]
 
@@ -132,7 +114,7 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
 
     def _packed_key(self, key: Any) -> bytes:  # noqa: ANN401 (as above)
         data = self._key.pack(key)
-        self._check_size("key", data, self.definition.key_size)
+        self._check_size("key", data, self.key_size)
         return data
 
     def _set(self, key: bytes, values: list[bytes]) -> None:
@@ -182,23 +164,24 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
 class HashMap(KeyedMap):
     """A hash map, plain or per CPU, with LRU eviction or without; devices and sockets by key.
 
-    Storage that the kernel attaches to sockets, inodes, tasks or cgroups is one by their number.
+    Storage that the kernel attaches to cgroups by the older helper is one by the cgroup's id.
     """
 
-    TYPES = (
+    TYPES: ClassVar[tuple[MapType, ...]] = (
         MapType.HASH,
         MapType.PERCPU_HASH,
         MapType.LRU_HASH,
         MapType.LRU_PERCPU_HASH,
         MapType.DEVMAP_HASH,
         MapType.SOCKHASH,
-        *_STORAGES,
+        MapType.CGROUP_STORAGE,
+        MapType.PERCPU_CGROUP_STORAGE,
     )
 
     @staticmethod
     def _completed(definition: MapDefinition, _: int) -> MapDefinition:
         """A storage grows with what it is attached to."""
-        if definition.type in _STORAGES and not definition.max_entries:
+        if definition.type in STORAGES and not definition.max_entries:
             return replace(definition, max_entries=STORAGE_ENTRIES)
         return definition
 
@@ -217,7 +200,7 @@ class HashMap(KeyedMap):
         """See `Map`."""
         words = self._words
         return algorithms.lookup_here.bind(
-            KEY=self.definition.key_size,
+            KEY=self.key_size,
             ENTRIES=words[layout.CAPACITY],
             AT_INDEX=words[layout.INDEX],
             SLOTS=words[layout.INDEX_MASK] + 1,
@@ -228,6 +211,24 @@ class HashMap(KeyedMap):
             CPU_COUNT=words[layout.CPUS],
             AT_MARKS=words.get(layout.MARKS, 0),
         )
+
+
+class OwnedMap(HashMap):
+    """Storage that belongs to sockets, tasks, inodes or groups: `map[owner]`, by their numbers.
+
+    Those are a socket's cookie, a process's id, an inode's address, a group's id.  The kernel's
+    definition says 4 bytes for a key, which is a file descriptor there.
+    """
+
+    TYPES = OWNED
+
+    @property
+    def key_size(self) -> int:
+        """The bytes of an owner's number."""
+        return Owner.size
+
+    def _codecs(self) -> tuple[Codec, Codec]:
+        return Owner(), super()._codecs()[1]
 
 
 def _hashable(key: Any) -> Any:  # noqa: ANN401 (as codecs show it)

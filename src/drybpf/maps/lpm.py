@@ -19,7 +19,6 @@ from drybpf.maps.definition import MapType
 from drybpf.maps.keyed import KeyedMap
 from drybpf.maps.storage import Areas
 
-MAX_DATA = 256  # bytes behind the length
 MAX_NODES = 1 << 27
 
 _ADDRESSES = IPv4Address, IPv6Address
@@ -39,12 +38,6 @@ class LpmMap(KeyedMap):
     """
 
     TYPES = (MapType.LPM_TRIE,)
-
-    def _check(self) -> None:
-        super()._check()
-        if not 5 <= self.definition.key_size <= MAX_DATA + 4:
-            size = self.definition.key_size
-            raise ValueError(f"a prefix is 4 bytes and 1 to {MAX_DATA} more, not {size} in all")
 
     def _lay_out(self, areas: Areas) -> dict[int, int]:
         words = super()._lay_out(areas)

@@ -12,19 +12,11 @@ from drybpf.maps.definition import MapType
 from drybpf.maps.percpu import PerCpu
 from drybpf.maps.storage import Areas
 
-MAX_VALUE = 4 << 20
 EXIST = 2  # the flag that lets the oldest item go
 
 
 class Keyless(PerCpu):
     """A map of values alone."""
-
-    def _check(self) -> None:
-        d = self.definition
-        if d.key_size:
-            raise ValueError(f"{d.name} has no keys, so none of {d.key_size} bytes")
-        if not d.max_entries or not 1 <= d.value_size <= MAX_VALUE:
-            raise ValueError(f"{d.name}: {d.max_entries} values of {d.value_size} bytes")
 
     def _visible(self) -> int:
         return 0
@@ -102,11 +94,6 @@ class BloomFilter(Keyless):
     """A Bloom filter: `add`, and `in`, which may be wrongly true, never wrongly false."""
 
     TYPES = (MapType.BLOOM_FILTER,)
-
-    def _check(self) -> None:
-        super()._check()
-        if self.definition.extra & ~15:
-            raise ValueError(f"{self.name}: at most 15 hash functions, not {self.definition.extra}")
 
     def _lay_out(self, areas: Areas) -> dict[int, int]:
         hashes = self.definition.extra or 5

@@ -14,7 +14,6 @@ from drybpf.maps.definition import MapDefinition, MapType
 from drybpf.maps.storage import Areas
 
 PERF_BYTES = 8 << 20  # of events that a perf event array can hold, all CPUs together
-PAGE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +175,6 @@ class RingBuffer(EventMap):
         """A value type is there for its name in BTF alone."""
         return replace(definition, value_size=0) if definition.value_size else definition
 
-    def _check(self) -> None:
-        size = self.definition.max_entries
-        if self.definition.key_size:
-            raise ValueError(f"{self.name} has no keys")
-        if size < PAGE or size & size - 1:
-            raise ValueError(f"{self.name}: {size} bytes are no power of two from {PAGE} on")
-
     def _bytes(self) -> int:
         return self.definition.max_entries
 
@@ -224,12 +216,13 @@ class PerfEventArray(EventMap):
 
     @staticmethod
     def _completed(definition: MapDefinition, cpus: int) -> MapDefinition:
-        """0 entries are one for each CPU."""
-        entries = definition.max_entries or cpus
-        return replace(definition, max_entries=entries, key_size=4, value_size=4)
-
-    def _check(self) -> None:
-        pass
+        """0 entries are one for each CPU; a value type is there for its name in BTF alone."""
+        return replace(
+            definition,
+            max_entries=definition.max_entries or cpus,
+            key_size=definition.key_size or 4,
+            value_size=4,
+        )
 
     def _lay_out(self, areas: Areas) -> dict[int, int]:
         return super()._lay_out(areas) | {layout.CPUS: self.cpus}

@@ -11,19 +11,9 @@ from drybpf.maps.definition import MapType
 from drybpf.maps.percpu import PerCpu
 from drybpf.maps.storage import Areas
 
-MAX_ENTRIES = 1 << 27
-MAX_VALUE = 4 << 20
-
 
 class Things(PerCpu, MutableMapping[int, Any]):
     """A mapping from those indices, below `max_entries`, that are filled."""
-
-    def _check(self) -> None:
-        d = self.definition
-        if d.key_size != 4:
-            raise ValueError(f"the index of {d.name} has 4 bytes, not {d.key_size}")
-        if not 1 <= d.max_entries <= MAX_ENTRIES or not 1 <= d.value_size <= MAX_VALUE:
-            raise ValueError(f"{d.name}: {d.max_entries} values of {d.value_size} bytes")
 
     def _lay_out(self, areas: Areas) -> dict[int, int]:
         d = self.definition

@@ -250,7 +250,8 @@ def _pinned(name: str, space: Space) -> Map | None:
 
 def _fitted(definition: MapDefinition) -> MapDefinition:
     """As libbpf does it, a ring buffer's size is rounded up to a power of two of pages."""
-    if definition.type != MapType.RINGBUF or definition.max_entries <= 0:
+    rings = MapType.RINGBUF, MapType.USER_RINGBUF
+    if definition.type not in rings or definition.max_entries <= 0:
         return definition
     size = max(_PAGE, 1 << (definition.max_entries - 1).bit_length())
     return replace(definition, max_entries=size)
