@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from drybpf.errors import BudgetExceeded, HelperError
+from drybpf.helpers.kfuncs import kfunc_number
 from drybpf.hooks import HOOKS
 from drybpf.maps import Map, MapDefinition, MapType
 from drybpf.program import Program
@@ -106,6 +109,68 @@ def test_a_walk_that_deletes_as_it_goes() -> None:
     assert twins.each(lambda maps: len(maps["flows"])) == 0
 
 
+def test_a_walk_of_an_endless_array_begins_at_once() -> None:
+    """Keys are made one after the other: the array has gigabytes, the walk stops at the third."""
+    body = "ldxw r5, [r2]\nmov r0, 0\njne r5, 2, +1\nmov r0, 1\n"
+    twins = Twins(WALK.replace("BODY", body), flows=(MapType.ARRAY, 4, 4, 1 << 29))
+    begin = time.process_time()
+    assert twins.run().value == 3 << 32
+    assert time.process_time() - begin < 5
+
+
+def test_a_walk_leaves_out_what_was_deleted_and_what_came() -> None:
+    body = """
+        ldxw r5, [r2]
+        stxdw [r10-8], r5
+        add r5, 1
+        stxw [r10-16], r5
+        lddw r1, {flows}
+        mov r2, r10
+        add r2, -16
+        call 3
+        ldxdw r5, [r10-8]
+        add r5, 100
+        stxw [r10-16], r5
+        lddw r1, {flows}
+        mov r2, r10
+        add r2, -16
+        mov r3, r10
+        add r3, -8
+        mov r4, 0
+        call 2
+        mov r0, 0
+    """
+    twins = Twins(WALK.replace("BODY", body), flows=HASH)
+    for maps in twins.maps:
+        maps["flows"].update(dict.fromkeys(range(6), 0))
+    assert twins.run().value == 3 << 32
+    expected = [0, 2, 4, 100, 102, 104]
+    assert twins.each(lambda maps: [key[0] for key in maps["flows"]]) == expected
+
+
+def test_a_walk_sees_values_that_were_updated_before_their_turn() -> None:
+    body = """
+        ldxdw r5, [r3]
+        ldxdw r0, [r4]
+        add r0, r5
+        stxdw [r4], r0
+        stdw [r10-8], 10
+        stw [r10-16], 2
+        lddw r1, {flows}
+        mov r2, r10
+        add r2, -16
+        mov r3, r10
+        add r3, -8
+        mov r4, 0
+        call 2
+        mov r0, 0
+    """
+    twins = Twins(WALK.replace("BODY", body), flows=HASH)
+    for maps in twins.maps:
+        maps["flows"].update(dict.fromkeys(range(4), 1))
+    assert twins.run().value == 4 << 32 | 13
+
+
 @pytest.mark.parametrize("access", ["stw [r2], 1", "ldxdw r0, [r2]", "ldxw r0, [r2+4]"])
 def test_a_key_can_be_read_and_no_more(access: str) -> None:
     twins = Twins(WALK.replace("BODY", access), flows=HASH)
@@ -142,6 +207,19 @@ def test_a_walk_is_no_use_of_what_it_meets() -> None:
     for maps in twins.maps:
         maps["flows"][3] = 3
     assert twins.each(lambda maps: [key[0] for key in maps["flows"]]) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"), [(MapType.HASH, 3), (MapType.LRU_HASH, 3), (MapType.ARRAY, 0)]
+)
+def test_hashes_count_their_elements(kind: MapType, count: int) -> None:
+    """Others have no counter in the kernel, where the answer is 0."""
+    text = f"lddw r1, {{flows}}\ncall {kfunc_number('bpf_map_sum_elem_count')}\nexit"
+    twins = Twins(text, "syscall", flows=(kind, 4, 8, 9))
+    for maps in twins.maps:
+        for key in range(3):
+            maps["flows"][key] = 1
+    assert twins.run(b"").value == count
 
 
 TAIL = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drybpf.helpers.arguments import callback, map_of, refuse, u32
@@ -60,7 +61,8 @@ def for_each_map_elem(
 ) -> int | Invoke:
     """Call `function(map, key, value, argument)` for each key, until it gives other than 0.
 
-    The result is the number of calls.  A key that is deleted before its turn is left out.
+    The result is the number of calls.  A key that is deleted before its turn is left out, and so
+    is one that comes meanwhile, which the kernel's walk may meet or not.
     """
     walked = map_of(context, handle)
     entry = callback(context, function)
@@ -68,7 +70,7 @@ def for_each_map_elem(
         raise refuse(context, f"map {walked.definition.name!r} has no values that programs see")
     if flags:
         return -EINVAL
-    return _visit(context, walked, entry, argument, tuple(walked.keys_in_order()), 0, 0)
+    return _visit(context, walked, entry, argument, walked.keys_in_order(), 0, 0)
 
 
 def _visit(
@@ -76,7 +78,7 @@ def _visit(
     walked: Any,  # noqa: ANN401 (a map)
     entry: int,
     argument: int,
-    keys: tuple[bytes, ...],
+    keys: Sequence[bytes],
     index: int,
     calls: int,
 ) -> int | Invoke:

@@ -6,11 +6,19 @@ from struct import Struct
 
 from drybpf.helpers.arguments import map_of, s32, u32
 from drybpf.helpers.errno import E2BIG, EINVAL
+from drybpf.maps import MapType
 from drybpf.state import Context
 
 _NUMBERS = Struct("<ii")  # struct bpf_iter_num: the number at hand, the end
 _MOST_NUMBERS = 1 << 23  # BPF_MAX_LOOPS
 _BITS = Struct("<QIi")  # struct bpf_iter_bits: the words' address, number of bits, bit at hand
+_COUNTED = (
+    MapType.HASH,
+    MapType.PERCPU_HASH,
+    MapType.LRU_HASH,
+    MapType.LRU_PERCPU_HASH,
+    MapType.HASH_OF_MAPS,
+)  # types of maps that count their elements
 _MOST_WORDS = 511
 
 
@@ -123,5 +131,6 @@ def bpf_rdonly_cast(_: Context, pointer: int, *_rest: int) -> int:
 
 
 def bpf_map_sum_elem_count(context: Context, handle: int, *_: int) -> int:
-    """The number of elements in a map."""
-    return len(map_of(context, handle).keys_in_order())
+    """The number of elements in a hash; 0 of other maps, which do not count them."""
+    counted = map_of(context, handle)
+    return len(counted) if counted.definition.type in _COUNTED else 0

@@ -153,10 +153,9 @@ def _begin(space: Space, host: Host, address: int) -> State | None:
 
 def _element(owner: Any, address: int) -> tuple[bytes, int] | None:  # noqa: ANN401 (a map)
     """The key of the value that an address lies in, and where that value begins."""
-    if owner.region is None:
+    offset = address - owner.region.start if owner.region else -1
+    key = owner.key_at(offset) if offset >= 0 else None
+    if key is None:
         return None
-    for key in owner.keys_in_order():
-        value = owner.region.start + owner.find_element(key)
-        if value <= address < value + owner.definition.value_size:
-            return key, value
-    return None
+    value = owner.region.start + owner.find_element(key)
+    return (key, value) if value <= address < value + owner.definition.value_size else None

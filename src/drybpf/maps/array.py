@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from errno import EINVAL
 from operator import index as as_index
 from typing import TYPE_CHECKING, Any, overload
@@ -11,6 +11,7 @@ from drybpf.maps import layout
 from drybpf.maps.algorithms import array as algorithms
 from drybpf.maps.base import Map
 from drybpf.maps.definition import MapType
+from drybpf.maps.keys import IndexKeys
 from drybpf.maps.percpu import PerCpu
 from drybpf.maps.storage import Areas
 
@@ -46,9 +47,14 @@ class ArrayMap(PerCpu, Map):
             OF_CPU=words[layout.CPU_STRIDE],
         )
 
-    def keys_in_order(self) -> list[bytes]:
+    def keys_in_order(self) -> Sequence[bytes]:
         """The indices, upwards."""
-        return [index.to_bytes(4, "little") for index in range(len(self))]
+        return IndexKeys(range(len(self)))
+
+    def key_at(self, offset: int) -> bytes | None:
+        """See `Map`."""
+        index = offset // self._words[layout.STRIDE]
+        return index.to_bytes(4, "little") if 0 <= index < len(self) else None
 
     def __len__(self) -> int:
         """The number of elements, `max_entries`."""

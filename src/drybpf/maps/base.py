@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from errno import EINVAL, EPERM
 from itertools import islice
@@ -259,9 +259,16 @@ class Map:
         room = bytearray(self.definition.value_size if value is None else value)
         return self._signed_call(operation, room), bytes(room)
 
-    def keys_in_order(self) -> list[bytes]:
-        """The keys in the order in which `bpf_for_each_map_elem` meets them."""
-        return []
+    def keys_in_order(self) -> Sequence[bytes]:
+        """The keys that are there now, in the order in which `bpf_for_each_map_elem` meets them.
+
+        Each is read when it is asked for; see `keys`.
+        """
+        return ()
+
+    def key_at(self, offset: int) -> bytes | None:  # noqa: ARG002 (classes with values use it)
+        """The key of the value that has a byte at an offset in the value area; None for no key."""
+        return None
 
     def _check_size(self, what: str, data: bytes, size: int) -> None:
         # Native code takes this many bytes, whatever it was given, and knows just these types.

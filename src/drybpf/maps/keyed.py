@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from errno import E2BIG, ENOENT, ENOSPC
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +12,7 @@ from drybpf.maps import layout
 from drybpf.maps.algorithms import hash as algorithms
 from drybpf.maps.codec import Codec, Owner
 from drybpf.maps.definition import MapDefinition, MapType
+from drybpf.maps.keys import EntryKeys, Keys
 from drybpf.maps.limits import OWNED, STORAGE_ENTRIES, STORAGES
 from drybpf.maps.percpu import PerCpu
 from drybpf.maps.storage import Areas
@@ -89,16 +90,28 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
 
     # Storage
 
-    def keys_in_order(self) -> list[bytes]:
+    def keys_in_order(self) -> Sequence[bytes]:
         """The keys, the one that came first, first."""
-        return [key for key, _ in self._pairs()]
+        return self._keys_of(self._entries())
+
+    def key_at(self, offset: int) -> bytes | None:
+        """See `Map`; the value of a key that was taken out has none."""
+        step = self._words[layout.STRIDE]
+        entry = offset // step
+        if not 0 <= entry < self._words[layout.CAPACITY]:
+            return None
+        key = self._keys_of([entry])[0]
+        return key if self._operate["exact"](key, 0) == entry * step else None
+
+    def _keys_of(self, entries: Sequence[int]) -> Keys:
+        keys = self.storage[self._words[layout.KEYS] :]
+        return EntryKeys(entries, keys, self._words[layout.KEY_STRIDE], self.key_size)
 
     def _pairs(self) -> list[tuple[bytes, int]]:
         """The keys in order, each with the offset of its value."""
-        begin, between = self._words[layout.KEYS], self._words[layout.KEY_STRIDE]
-        size, view, step = self.key_size, self.storage, self._words[layout.STRIDE]
-        places = ((begin + entry * between, entry * step) for entry in self._entries())
-        return [(bytes(view[start : start + size]), offset) for start, offset in places]
+        entries, step = self._entries(), self._words[layout.STRIDE]
+        offsets = (entry * step for entry in entries)
+        return list(zip(self._keys_of(entries), offsets, strict=True))
 
     def _entries(self) -> memoryview:
         """The numbers of the entries in use, in their order."""

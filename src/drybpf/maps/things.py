@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from operator import index as as_index
 from typing import Any
 
 from drybpf.maps import layout
 from drybpf.maps.definition import MapType
+from drybpf.maps.keys import IndexKeys
 from drybpf.maps.percpu import PerCpu
 from drybpf.maps.storage import Areas
 
@@ -67,9 +68,9 @@ class Things(PerCpu, MutableMapping[int, Any]):
         """Empty all entries."""
         PerCpu.clear(self)  # not that of mappings, which goes one by one
 
-    def keys_in_order(self) -> list[bytes]:
+    def keys_in_order(self) -> Sequence[bytes]:
         """The indices that are filled, upwards."""
-        return [index.to_bytes(4, "little") for index in self]
+        return IndexKeys(list(self))
 
     def _find(self, key: bytes) -> int:
         offset = self._operate["find"](key, 0)
