@@ -401,3 +401,22 @@ def test_codecs_give_bytes_and_nothing_else(make: Any, wrong: Any) -> None:
     with pytest.raises(TypeError, match="is bytes here, not"):
         made.push(wrong)
     assert len(made) == 0
+
+
+@pytest.mark.parametrize("kind", [MapType.LRU_HASH, MapType.LRU_PERCPU_HASH])
+@pytest.mark.parametrize("way", ["copied", "pickled", "reset"])
+def test_what_was_used_is_known_to_copies(make: Any, kind: MapType, way: str) -> None:
+    made = make(kind, 3)
+    made.update({1: 1, 2: 2, 3: 3})
+    for key in (1, 3):
+        made.lookup_element(key.to_bytes(4, "little"))
+    if way == "copied":
+        made = made.copy()
+    elif way == "pickled":
+        made = pickle.loads(pickle.dumps(made))  # noqa: S301 (our own)
+    else:
+        made.keep()
+        made.lookup_element((2).to_bytes(4, "little"))
+        made.reset()
+    made[4] = 4
+    assert list(made) == [3, 1, 4], "the first one was used, the second one goes"

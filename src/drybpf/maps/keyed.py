@@ -174,6 +174,12 @@ class KeyedMap(PerCpu, MutableMapping[Any, Any]):
             self._set(key, values)
 
 
+class _Marked(list[tuple[bytes, list[bytes]]]):
+    """Contents with the keys that count as used."""
+
+    used: Sequence[bytes] = ()
+
+
 class HashMap(KeyedMap):
     """A hash map, plain or per CPU, with LRU eviction or without; devices and sockets by key.
 
@@ -208,6 +214,21 @@ class HashMap(KeyedMap):
         if self.lru:
             words[layout.MARKS] = areas.add(words[layout.CAPACITY])
         return words
+
+    def _contents(self) -> list[tuple[bytes, list[bytes]]]:
+        contents = super()._contents()
+        if not self.lru:
+            return contents
+        marked = _Marked(contents)
+        marks, entries = self.storage[self._words[layout.MARKS] :], self._entries()
+        pairs = zip(entries, contents, strict=True)
+        marked.used = [key for entry, (key, _) in pairs if marks[entry]]
+        return marked
+
+    def _fill(self, contents: list[tuple[bytes, list[bytes]]]) -> None:
+        super()._fill(contents)
+        for key in contents.used if isinstance(contents, _Marked) else ():
+            self._operate["lookup"](key, 0)
 
     def inline_lookup(self) -> Function[...]:
         """See `Map`."""
