@@ -100,6 +100,7 @@ class HookState:
     place: Place = field(default_factory=Place)
     answer: int = 0  # what the operation returns that the program is asked about
     chosen: Socket | None = None  # to which the packet or the connection was given
+    shown: int = 0  # bytes for the reader of an iterator's file
 
     def copy(self) -> Self:
         """Copy what can change."""

@@ -11,9 +11,11 @@ import pytest
 from drybpf.errors import HelperError, MemoryFault
 from drybpf.hooks import HOOKS
 from drybpf.host import Cgroup, Clock, Host, Interface, Network, Process, Route, Socket, TunnelInfo
+from drybpf.maps import Map, MapDefinition, MapType
 from drybpf.program import Program
-from drybpf.records import Bound, MemoryWrite, OptionSet, Signal, SocketAssigned, TunnelSet
+from drybpf.records import Bound, MemoryWrite, OptionSet, Output, Signal, SocketAssigned, TunnelSet
 from drybpf.result import Result
+from drybpf.space import Space
 from helper_programs import FRAMES
 
 M64 = (1 << 64) - 1
@@ -370,6 +372,96 @@ def test_stacks_and_signals() -> None:
     assert both(call(109, 65) + "exit", "kprobe", process).value == M64 + 1 - 22
     result = both(call(120, 5, 6, "stack", 8, size=8) + show(8), "kprobe", process)
     assert (result.value, shown(result, 8)) == (0, b"\3\0\0\0\2\0\0\0")
+
+
+STACKS = (  # the flags, the size, and what the kernel says: the skipped frames in the low bits
+    (0, 32, 24), (1, 32, 16), (3, 32, 0), (4, 32, -14), (0, 16, 16),
+    (0, 12, -22), (1 << 9, 32, -22),
+    (1 << 8 | 1 << 11, 64, 64), (1 << 8 | 1 << 11, 96, 64), (1 << 8 | 1 << 11 | 1, 96, 32),
+    (1 << 8 | 1 << 11 | 2, 96, 0), (1 << 8 | 1 << 11 | 3, 96, -14),
+    (1 << 8 | 1 << 11, 40, -22), (1 << 11, 32, -22),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "size", "value"), STACKS)
+def test_how_much_of_a_stack_there_is(flags: int, size: int, value: int) -> None:
+    full = call(67, "ctx", "stack", size, flags, size=96, data=b"\xff" * 96)
+    result = both(full + show(96), "kprobe", process)
+    assert result.value == value % (M64 + 1)
+    data = shown(result, 96)
+    filled = max(value, 0)
+    assert data[filled:size] == bytes(size - filled)
+    assert data[size:] == b"\xff" * (96 - size)
+    if flags & 1 << 11 and value > 0:
+        frame = (2).to_bytes(4, "little") + bytes(20)  # BPF_STACK_BUILD_ID_IP: there is no file
+        addresses = (0x1, 0x2)[flags & 0xFF :]
+        assert data[:value] == b"".join(frame + a.to_bytes(8, "little") for a in addresses)
+
+
+def test_stacks_in_a_map_by_build_id() -> None:
+    for flags, frame, begin in ((32, 32, 24), (0, 8, 0)):
+        what = MapDefinition("m", MapType.STACK_TRACE, 4, 2 * frame, 4, flags)
+        for engine in ("interpreter", "jit"):
+            space, traces = Space(), Map.create(what)
+            handle = space.add_map(traces)
+            text = call(27, "ctx", handle, 0) + "exit"
+            program = Program.from_asm(text, hook=HOOKS["kprobe"], host=process(), space=space)
+            slot = program.run(b"", engine=engine).value
+            assert program.run(b"", engine=engine).value == slot  # it is the same one
+            first, second = (traces[slot][at : at + frame] for at in (0, frame))
+            assert (first[begin], second[begin]) == (0x10, 0x20)
+            assert first[0] == (2 if flags else 0x10)
+
+
+WRITES = """
+    mov r6, r1
+    mov r7, 0
+    mov r8, 0
+again:
+    mov r1, r6
+    mov r2, r10
+    add r2, -256
+    mov r3, SIZE
+    call 127
+    jeq r0, 0, +1
+    mov r8, r0
+    add r7, 1
+    jne r7, TIMES, again
+    REST
+    mov r0, r8
+    exit
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "times", "value"),
+    [(256, 127, 0), (256, 128, -75), (255, 128, 0), (0, 200, 0), (256, 300, -75)],
+)
+def test_a_readers_buffer_has_room_for_32_kib(size: int, times: int, value: int) -> None:
+    """As the kernel's seq files: what fills it to the last byte has already been too much."""
+    text = WRITES.replace("SIZE", str(size)).replace("TIMES", str(times))
+    result = both(text.replace("REST", ""), "tracing", process)
+    assert result.value == value % (M64 + 1)
+    assert sum(len(each.data) for each in result.records if isinstance(each, Output)) < 1 << 15
+    assert len(result.records) == (times if value == 0 else 127)
+
+
+def test_a_full_buffer_stays_full() -> None:
+    """A format of one byte then does not fit either."""
+    rest = """
+        stdw [r10-8], 0x78
+        mov r1, r6
+        mov r2, r10
+        add r2, -8
+        mov r3, 2
+        mov r4, 0
+        mov r5, 0
+        call 126
+        mov r8, r0
+    """
+    for times, value in ((127, 0), (128, -75)):
+        text = WRITES.replace("SIZE", "256").replace("TIMES", str(times)).replace("REST", rest)
+        assert both(text, "tracing", process).value == value % (M64 + 1)
 
 
 def test_where_a_function_is_attached() -> None:

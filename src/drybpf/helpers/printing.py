@@ -11,14 +11,14 @@ import re
 from collections.abc import Sequence
 
 from drybpf.helpers.arguments import M32, s32, s64, u32
-from drybpf.helpers.errno import EINVAL, ENOSPC
+from drybpf.helpers.errno import EINVAL, ENOSPC, EOVERFLOW
 from drybpf.helpers.memory import read_anywhere, read_string_anywhere, read_user
 from drybpf.records import Output
 from drybpf.state import Context
 
 _MOST_ARGUMENTS = 12  # MAX_BPRINTF_VARARGS
 _LONGEST = 1024  # bytes of what is traced, a zero byte included: MAX_BPRINTF_BUF
-_LONGEST_OUTPUT = 1 << 15  # bytes that an iterator's reader has room for
+_ROOM_OF_READER = 1 << 15  # bytes for what one run shows to an iterator's reader: 8 pages
 _ROOM = 512  # bytes for all arguments of a call, copies of strings included: MAX_BPRINTF_BIN_ARGS
 _WIDEST = (1 << 23) - 1  # FIELD_WIDTH_MAX
 _SPECIFIER = re.compile(
@@ -83,17 +83,31 @@ def seq_printf(context: Context, _file: int, text: int, size: int, data: int, le
     if arguments is None:
         return -EINVAL
     try:
-        printed, _ = _format(context, context.read(text, u32(size)), arguments, _LONGEST_OUTPUT)
+        printed, needed = _format(
+            context, context.read(text, u32(size)), arguments, _ROOM_OF_READER
+        )
     except _Refused as refused:
         return -refused.error
-    context.record(Output(printed))
+    return _show(context, printed, needed)
+
+
+def _show(context: Context, data: bytes, needed: int) -> int:
+    """Put bytes into what an iterator's reader gets; -EOVERFLOW where they do not all fit.
+
+    The buffer is full from then on, even to its last byte, as the kernel's is.
+    """
+    hook = context.state.hook
+    if hook.shown + needed >= _ROOM_OF_READER:
+        hook.shown = _ROOM_OF_READER
+        return -EOVERFLOW
+    hook.shown += needed
+    context.record(Output(data))
     return 0
 
 
 def seq_write(context: Context, _file: int, data: int, length: int, *_: int) -> int:
-    """Put bytes into what an iterator's reader gets; 0."""
-    context.record(Output(context.read(data, u32(length))))
-    return 0
+    """Put bytes into what an iterator's reader gets; 0, or -EOVERFLOW where there is no room."""
+    return _show(context, context.read(data, u32(length)), u32(length))
 
 
 def _array(context: Context, data: int, length: int) -> tuple[int, ...] | None:

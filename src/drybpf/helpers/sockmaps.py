@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from drybpf.helpers.arguments import map_of, u32
-from drybpf.helpers.errno import E2BIG, EEXIST, EINVAL, ENOENT
+from drybpf.helpers.errno import EINVAL, ENOENT
 from drybpf.helpers.sockets import current_socket
-from drybpf.maps import MapType
 from drybpf.records import SocketRedirect, SocketStored
 from drybpf.state import Context
 
-_NOEXIST, _EXIST = 1, 2
 _INGRESS = 1
 _DROP, _PASS = 0, 1
 
@@ -20,25 +18,14 @@ def _store(context: Context, handle: int, key: int, flags: int) -> int:
     sockets: Any = map_of(context, handle)
     definition = sockets.definition
     data = context.read(key, definition.key_size)
-    if flags > _EXIST:
-        return -EINVAL
-    index: int | bytes = data
-    if definition.type == MapType.SOCKMAP:
-        index = int.from_bytes(data, "little")
-        if index >= definition.max_entries:
-            return -E2BIG
-    known = sockets.lookup_element(data) >= 0
-    if known and flags == _NOEXIST:
-        return -EEXIST
-    if not known and flags == _EXIST:
-        return -ENOENT
-    if not known and len(sockets) >= definition.max_entries:
-        return -E2BIG
     socket = current_socket(context)
-    number = (socket.cookie if socket else 0) or 1
-    sockets[index] = number.to_bytes(definition.value_size, "little")
-    context.record(SocketStored(definition.name, data))
-    return 0
+    number = ((socket.cookie if socket else 0) or 1) & (1 << 8 * definition.value_size) - 1
+    value = number.to_bytes(definition.value_size, "little")
+    state = context.state
+    result = int(sockets.update_element(data, value, flags, state.cpu, state.space.epoch))
+    if not result:
+        context.record(SocketStored(definition.name, data))
+    return result
 
 
 def sock_map_update(context: Context, _ops: int, handle: int, key: int, flags: int, *_: int) -> int:

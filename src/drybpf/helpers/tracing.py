@@ -8,9 +8,12 @@ from zlib import crc32
 
 from drybpf.helpers.arguments import map_of, u32
 from drybpf.helpers.errno import E2BIG, EEXIST, EFAULT, EINVAL, ENOENT, EOPNOTSUPP
+from drybpf.maps import MapFlag
 from drybpf.state import Context
 
 _CURRENT_CPU = 0xFFFF_FFFF
+_FRAME = 32  # bytes of a frame with the build id of its file: struct bpf_stack_build_id
+_NO_BUILD_ID = 2  # BPF_STACK_BUILD_ID_IP: the status where there is none
 _SKIP, _USER, _FAST, _REUSE, _BUILD_ID = 0xFF, 1 << 8, 1 << 9, 1 << 10, 1 << 11
 
 
@@ -64,14 +67,15 @@ def get_stackid(context: Context, _ctx: int, handle: int, flags: int, *_: int) -
     traces = map_of(context, handle)
     if flags & ~(_SKIP | _USER | _FAST | _REUSE):
         return -EINVAL
-    depth = traces.definition.value_size // 8
+    by_file = traces.definition.flags & MapFlag.STACK_BUILD_ID
+    depth = traces.definition.value_size // (_FRAME if by_file else 8)
     addresses = _stack(context, flags)[:depth]
     if not addresses:
         return -EFAULT
-    data = _pack(addresses)
+    data = _pack(addresses, by_file=bool(by_file))
     entries = 1 << (traces.definition.max_entries - 1).bit_length()
     slot = crc32(data) % min(entries, traces.definition.max_entries)
-    return _keep(traces, slot, data.ljust(depth * 8, b"\0"), flags)
+    return _keep(traces, slot, data.ljust(traces.definition.value_size, b"\0"), flags)
 
 
 def _keep(traces: Any, slot: int, data: bytes, flags: int) -> int:  # noqa: ANN401 (a map)
@@ -79,16 +83,16 @@ def _keep(traces: Any, slot: int, data: bytes, flags: int) -> int:  # noqa: ANN4
     offset = traces.lookup_element(key)
     if offset >= 0:
         known = bytes(traces.store.buffer[offset : offset + len(data)])
-        if known == data or flags & _FAST:
+        if known == data:
             return slot
         if not flags & _REUSE:
             return -EEXIST
-    traces[slot] = data
+    traces.fill_entry(key, data)
     return slot
 
 
 def get_stack(context: Context, _ctx: int, to: int, size: int, flags: int, *_: int) -> int:
-    """Copy the call stack, 8 bytes an address; the bytes copied, or an error and zeros."""
+    """Copy the call stack, 8 or 32 bytes a frame; the bytes copied, or an error and zeros."""
     return _give_stack(context, to, u32(size), flags)
 
 
@@ -99,12 +103,18 @@ def get_task_stack(context: Context, _task: int, to: int, size: int, flags: int,
 
 def _give_stack(context: Context, to: int, size: int, flags: int) -> int:
     context.memory.check(to, size, write=True)
-    if flags & ~(_SKIP | _USER) or size % 8:
+    by_file = flags & _BUILD_ID
+    frame = _FRAME if by_file else 8
+    if flags & ~(_SKIP | _USER | _BUILD_ID) or size % frame or (by_file and not flags & _USER):
         context.write(to, bytes(size))
         return -EINVAL
-    data = _pack(_stack(context, flags)[: size // 8])
+    whole = _stack(context, flags & ~_SKIP)
+    if not whole or len(whole) < flags & _SKIP:
+        context.write(to, bytes(size))
+        return -EFAULT
+    data = _pack(_stack(context, flags)[: size // frame], by_file=bool(by_file))
     context.write(to, data.ljust(size, b"\0"))
-    return len(data) or -EFAULT
+    return len(data)
 
 
 def _stack(context: Context, flags: int) -> Sequence[int]:
@@ -112,8 +122,13 @@ def _stack(context: Context, flags: int) -> Sequence[int]:
     return (process.user_stack if flags & _USER else process.stack)[flags & _SKIP :]
 
 
-def _pack(addresses: Sequence[int]) -> bytes:
-    return b"".join(address.to_bytes(8, "little") for address in addresses)
+def _pack(addresses: Sequence[int], *, by_file: bool = False) -> bytes:
+    """Addresses as they are, or as `struct bpf_stack_build_id`.
+
+    The simulated process has no files, so that these have the addresses, too, and say so.
+    """
+    head = _NO_BUILD_ID.to_bytes(4, "little") + bytes(20) if by_file else b""
+    return b"".join(head + address.to_bytes(8, "little") for address in addresses)
 
 
 def get_func_ip(context: Context, *_: int) -> int:

@@ -31,9 +31,10 @@ class Things(PerCpu, MutableMapping[int, Any]):
     def __setitem__(self, index: int, value: Any) -> None:  # noqa: ANN401 (as above)
         """Fill an entry; `IndexError` for an index that is not below `max_entries`."""
         self._check_writable()
-        self._put_in(self._packed_index(index), self._take_in(value))
+        self.fill_entry(self._packed_index(index), self._take_in(value))
 
-    def _put_in(self, key: bytes, data: bytes) -> None:
+    def fill_entry(self, key: bytes, data: bytes) -> None:
+        """Fill an entry with bytes, also where Python must not; `MapError` where that fails."""
         result = self._signed_call("put", key, data, 0, 0, self.epoch)
         if result:
             raise self._refuse(-result)
@@ -108,7 +109,7 @@ class Things(PerCpu, MutableMapping[int, Any]):
 
     def _fill(self, contents: dict[int, Any]) -> None:
         for index, value in contents.items():
-            self._put_in(self._packed_index(index), self._take_in(value))
+            self.fill_entry(self._packed_index(index), self._take_in(value))
 
     def _describe(self) -> str:
         return f"{len(self)} of {self.definition.max_entries} filled"
