@@ -55,6 +55,13 @@ FORMATS = (
     (b"%99999999999c|", 4, 1), (b"%9999999999c|", 4, 1),
     # addresses are as wide as they are
     (b"%20pI4|", 4, 1), (b"%-20pi4|", 4, 1), (b"%50pI6|", 16, 1),
+    # and so are strings of the kernel's and the process's
+    (b"%30pks|", 4, 1), (b"%-30pks|", 4, 1), (b"%30pus|", 4, 1), (b"%30s|", 4, 1),
+    # letters behind a pointer are passed over, as the kernel's table of Latin-1 has them
+    (b"z%40pKab|", 4, 1), (b"%012pKx9|", 4, 1), (b"%pI4\xe9\xd7|", 4, 1), (b"%pi6\xff\xbf", 16, 1),
+    # and behind a string there must be none
+    (b"%s\xa1", 4, 1), (b"%s\xa0", 4, 1), (b"%s\x90", 4, 1), (b"%s\xe9", 4, 1), (b"%s\xd7", 4, 1),
+    (b"%pks\xf7", 4, 1), (b"%pks\xf8", 4, 1), (b"%p\xe9", 4, 1), (b"%p\x85", 4, 1),
 )  # fmt: skip
 
 

@@ -21,11 +21,22 @@ _LONGEST = 1024  # bytes of what is traced, a zero byte included: MAX_BPRINTF_BU
 _ROOM_OF_READER = 1 << 15  # bytes for what one run shows to an iterator's reader: 8 pages
 _ROOM = 512  # bytes for all arguments of a call, copies of strings included: MAX_BPRINTF_BIN_ARGS
 _WIDEST = (1 << 23) - 1  # FIELD_WIDTH_MAX
+# What may follow a string or a plain pointer, and what is passed over behind all other pointers, by
+# the kernel's table of characters, which is Latin-1.
+_END = rb"(?=[\t-\r -/:-@\[-`{-~\xa0-\xbf\xd7\xf7]|$)"
+_LETTERS = rb"[0-9A-Za-z\xc0-\xd6\xd8-\xf6\xf8-\xff]*"
 _SPECIFIER = re.compile(
     rb"%(?:(?P<percent>%)|(?P<flags>[-+ 0]*)(?P<width>[1-9][0-9]*)?"
-    rb"(?:(?P<length>l{0,2})(?P<number>[diuxX])|(?P<text>c|s(?=[^0-9A-Za-z\x80-\xff]|$))"
-    rb"|p(?:(?P<space>[ku])s(?=[^0-9A-Za-z\x80-\xff]|$)|(?P<symbol>[KxsSB])|(?P<ip>[Ii][46])(?P<more>[0-9A-Za-z]*)"
-    rb"|(?P<plain>(?=[^0-9A-Za-z]|$)))))"
+    rb"(?:(?P<length>l{0,2})(?P<number>[diuxX])|(?P<text>c|s" + _END + rb")"
+    rb"|p(?:(?P<space>[ku])s"
+    + _END
+    + rb"|(?P<symbol>[KxsSB])"
+    + _LETTERS
+    + rb"|(?P<ip>[Ii][46])"
+    + _LETTERS
+    + rb"|(?P<plain>"
+    + _END
+    + rb"))))"
 )
 _PRINTABLE = frozenset((*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\v\f\r"))
 
@@ -154,8 +165,8 @@ def _format(
 
 
 def _width(match: re.Match[bytes]) -> int:
-    """The least width of a field; IP addresses have none, as their text is made beforehand."""
-    if not match["width"] or match["ip"] or match["symbol"] == b"B":
+    """The least width of a field; those of pointers whose text is made beforehand have none."""
+    if not match["width"] or match["ip"] or match["space"] or match["symbol"] == b"B":
         return 0
     width = 0
     for digit in match["width"]:
