@@ -69,9 +69,11 @@ class Writer:
     told: int = 0  # words
     labels: int = 0
     chosen: tuple[MapDefinition, ...] = ()
+    seldom: int = DELETE
 
     def program(self) -> str:
-        self.chosen = tuple(self.random.sample(KEYED, 3))
+        self.chosen = tuple(self.random.sample(KEYED, 2))
+        self.seldom = self.random.choice((LOOKUP, DELETE))
         kinds = (self.keyed, self.percpu, self.queue, self.ring, self.held)
         for _ in range(CALLS):
             self.lines.append(f"; {self.told}")
@@ -99,11 +101,11 @@ class Writer:
         random, size = self.random, what.key_size
         if what.type == T.LPM_TRIE:
             bits = 8 * (size - 4)
-            length = random.choice((0, 1, 8, 9, bits - 1, bits, bits, bits + 1))
+            length = random.choice((0, 1, 2, 8, 9, bits - 1, bits, bits, bits + 1))
             data = bytes([random.choice((0, 128, 255)), random.choice((0, 1, 128))])
             key = length.to_bytes(4, "little") + data.ljust(size - 4, b"\0")
         else:
-            number = random.choice((0, 0, 1, 1, 2, 3, 4, (1 << 32) - 1))
+            number = random.choice((0, 1, 1, 2, 3, 4, 5, (1 << 32) - 1))
             key = number.to_bytes(size, "little")
         self.bytes_at(key, KEY)
 
@@ -128,14 +130,14 @@ class Writer:
     def keyed(self, among: tuple[MapDefinition, ...] = (), held: str = "") -> None:
         what, random = self.random.choice(among or self.chosen), self.random
         self.key(what)
-        kind = random.choice((LOOKUP, LOOKUP, UPDATE, UPDATE, DELETE))
+        kind = random.choice((LOOKUP, UPDATE, UPDATE, UPDATE, self.seldom))
         if kind == UPDATE:
             self.value(what.value_size)
         self.lines.append(held or f"lddw r1, {{{what.name}}}")
         self.at(2, KEY)
         if kind == UPDATE:
             self.at(3, VALUE)
-            flags = random.choice((0, 0, 0, 1, 2, 3, 4, 5, 8, 1 << 32, 1 << 63))
+            flags = random.choice((0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 8, 1 << 32, 1 << 63))
             self.lines.append(f"lddw r4, {flags}")
         self.lines.append(f"call {kind}")
         if kind == LOOKUP:
