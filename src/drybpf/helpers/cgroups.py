@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drybpf.helpers.arguments import s32, u32
+from drybpf.helpers.errno import ENOENT
 from drybpf.helpers.process import under_cgroup
 from drybpf.helpers.sockets import current_socket, socket_at
 from drybpf.state import Context
@@ -22,12 +23,14 @@ def get_cgroup_classid(context: Context, *_: int) -> int:
 
 
 def skb_cgroup_classid(context: Context, *_: int) -> int:
-    """The same of the packet's socket."""
-    return context.host.process.cgroup.classid
+    """The same of the packet's socket; 0 where it has none."""
+    return context.host.process.cgroup.classid if current_socket(context) else 0
 
 
 def skb_under_cgroup(context: Context, _skb: int, handle: int, index: int, *_: int) -> int:
-    """Whether the packet's socket is in the control group in a map's slot."""
+    """Whether the packet's socket is in the control group in a map's slot; 1, 0, or an error."""
+    if current_socket(context) is None:
+        return -ENOENT
     return under_cgroup(context, handle, u32(index), _cgroup_path(context))
 
 

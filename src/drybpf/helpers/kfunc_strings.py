@@ -7,7 +7,14 @@ from drybpf.helpers.errno import E2BIG, EFAULT, ENOENT
 from drybpf.helpers.memory import read_string_anywhere
 from drybpf.state import Context
 
-_LONGEST = 0x7FFF  # XATTR_SIZE_MAX / 2: characters that are looked at
+_LONGEST = 0xFFFF  # characters of the longest string; with its zero byte XATTR_SIZE_MAX
+_STEP = 256  # characters that are read at once
+_UPPER = (
+    *range(0x41, 0x5B),
+    *range(0xC0, 0xD7),
+    *range(0xD8, 0xDF),
+)  # in Latin-1, as in the kernel
+_LOWER = bytes(each + 32 if each in _UPPER else each for each in range(256))
 
 
 class _Refused(Exception):
@@ -45,13 +52,37 @@ def bpf_strnlen(context: Context, text: int, count: int, *_: int) -> int:
 
 
 def _compare(context: Context, left: int, right: int, *, fold: bool) -> int:
-    try:
-        a, b = _whole(context, left), _whole(context, right)
-    except _Refused as refused:
-        return int(refused.args[0])
-    if fold:
-        a, b = a.lower(), b.lower()
-    return (a > b) - (a < b)
+    """Compare as far as the first difference: what is wrong behind it is not met."""
+    for place in range(0, _LONGEST + 1, _STEP):
+        a, b = (_part(context, text + place) for text in (left, right))
+        if a is None or b is None:
+            return _apart(context, left + place, right + place, fold=fold)
+        if fold:
+            a, b = a.translate(_LOWER), b.translate(_LOWER)
+        if a != b:
+            return 1 if a > b else -1
+        if len(a) < _STEP:
+            return 0
+    return -E2BIG
+
+
+def _part(context: Context, address: int) -> bytes | None:
+    return read_string_anywhere(context, address, _STEP)
+
+
+def _apart(context: Context, left: int, right: int, *, fold: bool) -> int:
+    """The same of strings of which one ends soon or cannot be read to its end."""
+    for place in range(_STEP):
+        a, b = (read_string_anywhere(context, text + place, 1) for text in (left, right))
+        if a is None or b is None:
+            return -EFAULT
+        if fold:
+            a, b = a.translate(_LOWER), b.translate(_LOWER)
+        if a != b:
+            return 1 if a > b else -1
+        if not a:
+            return 0
+    return -EFAULT
 
 
 def bpf_strcmp(context: Context, left: int, right: int, *_: int) -> int:

@@ -43,6 +43,8 @@ def _whole(context: Context) -> None:
 def msg_push_data(context: Context, _msg: int, start: int, count: int, flags: int, *_: int) -> int:
     """Put zeros into the message; 0 or -EINVAL."""
     start, count, size = u32(start), u32(count), field(context, "size")
+    if not flags and not count:
+        return 0  # wherever that is
     if flags or start > size or size + count >= 1 << 32:
         return -EINVAL
     _whole(context)
@@ -53,6 +55,8 @@ def msg_push_data(context: Context, _msg: int, start: int, count: int, flags: in
 def msg_pop_data(context: Context, _msg: int, start: int, count: int, flags: int, *_: int) -> int:
     """Take bytes out of the message; 0 or -EINVAL."""
     start, count, size = u32(start), u32(count), field(context, "size")
+    if not flags and not count:
+        return 0  # as above
     if flags or start + count > size:
         return -EINVAL
     _whole(context)

@@ -8,6 +8,7 @@ from drybpf.records import ReturnOverride, Signal
 from drybpf.state import Context
 
 _COMM = 16  # bytes of a task's name
+_SIGNALS = 64  # the highest number
 
 
 def get_current_pid_tgid(context: Context, *_: int) -> int:
@@ -92,7 +93,7 @@ def get_ns_current_pid_tgid(
 
 
 def send_signal(context: Context, number: int, *_: int) -> int:
-    """Send a signal to the process; 0 or -EINVAL."""
+    """Send a signal to the process, none for 0; 0 or -EINVAL."""
     return _signal(context, u32(number), thread=False)
 
 
@@ -102,9 +103,10 @@ def send_signal_thread(context: Context, number: int, *_: int) -> int:
 
 
 def _signal(context: Context, number: int, *, thread: bool) -> int:
-    if not 1 <= number <= 64:
+    if number > _SIGNALS:
         return -EINVAL
-    context.record(Signal(number, context.host.pid, thread))
+    if number:  # 0 only asks whether it could be sent
+        context.record(Signal(number, context.host.pid, thread))
     return 0
 
 

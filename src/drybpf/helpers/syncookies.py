@@ -10,11 +10,13 @@ from zlib import crc32
 from drybpf.helpers.arguments import u32
 from drybpf.helpers.errno import EACCES, EINVAL, ENOENT, EPROTONOSUPPORT
 from drybpf.helpers.sockets import socket_at
+from drybpf.host import Socket
 from drybpf.host.sockets import LISTEN
 from drybpf.state import Context
 
 _MSS = {4: (536, 1300, 1440, 1460), 6: (1220, 1400, 1440, 1480)}  # the kernel's tables
-_SYN, _ACK, _RST = 2, 16, 4
+_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
+_INET6 = 10
 
 
 def _cookie(ip: bytes, tcp: bytes) -> int:
@@ -58,11 +60,18 @@ def _headers(
 ) -> tuple[bytes, bytes, int]:
     """Both headers, and why they cannot be used; 0 where they can."""
     network, transport = context.read(ip, u32(ip_size)), context.read(tcp, u32(tcp_size))
-    if len(network) < 20 or len(transport) < 20 or len(transport) < (transport[12] >> 4) * 4:
+    if len(network) < 20 or len(transport) < 20:
         return network, transport, EINVAL
-    if network[0] >> 4 not in _MSS or (network[0] >> 4 == 6 and len(network) < 40):
+    if network[0] >> 4 not in _MSS:
         return network, transport, EPROTONOSUPPORT
-    return network, transport, 0
+    short = network[0] >> 4 == 6 and len(network) < 40
+    return network, transport, EINVAL if short else 0
+
+
+def _listens(socket: Socket, network: bytes) -> bool:
+    """Whether a socket is one that can be asked about a packet of that version."""
+    other = bool(network) and network[0] >> 4 == 6 and socket.family != _INET6
+    return socket.protocol == "tcp" and socket.state == LISTEN and not other
 
 
 def tcp_gen_syncookie(
@@ -71,12 +80,12 @@ def tcp_gen_syncookie(
     """The cookie and the segment size that answer a SYN for a listener, or a negative error."""
     network, transport, error = _headers(context, ip, ip_size, tcp, tcp_size)
     socket = socket_at(context, pointer)
+    if len(transport) < 20 or len(transport) != (transport[12] >> 4) * 4:
+        return -EINVAL
+    if not _listens(socket, network) or transport[13] & (_SYN | _ACK | _RST | _FIN) != _SYN:
+        return -EINVAL
     if error:
         return -error
-    if socket.protocol != "tcp" or socket.state != LISTEN:
-        return -EINVAL
-    if transport[13] & (_SYN | _ACK | _RST) != _SYN:
-        return -ENOENT
     return _generated(network, transport)
 
 
@@ -86,12 +95,12 @@ def tcp_check_syncookie(
     """Whether an ACK for a listener brings its cookie back: 0, or -ENOENT."""
     network, transport, error = _headers(context, ip, ip_size, tcp, tcp_size)
     socket = socket_at(context, pointer)
-    if error:
-        return -error
-    if socket.protocol != "tcp" or socket.state != LISTEN:
+    if len(transport) < 20 or not _listens(socket, network):
         return -EINVAL
     if not transport[13] & _ACK or transport[13] & (_RST | _SYN):
         return -ENOENT
+    if error:
+        return -error
     return 0 if _returned(network, transport) else -ENOENT
 
 

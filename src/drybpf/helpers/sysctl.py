@@ -30,18 +30,25 @@ def _hook(context: Context) -> SysctlState:
 def _give(context: Context, to: int, size: int, data: bytes) -> int:
     """Copy text with its zero byte, cut to the size; its length, or -E2BIG where it was cut."""
     if not size:
-        return -EINVAL
+        return -E2BIG
     context.write(to, data[: size - 1].ljust(size, b"\0"))
     return len(data) if len(data) < size else -E2BIG
 
 
+def _give_value(context: Context, to: int, size: int, data: bytes) -> int:
+    """The same of a value, where one of no bytes is an error."""
+    result = _give(context, to, size, data)
+    return -EINVAL if size and not data else result
+
+
 def sysctl_get_name(context: Context, _ctx: int, to: int, size: int, flags: int, *_: int) -> int:
-    """Copy the parameter's path below /proc/sys, or its last part; its length, or an error."""
+    """Copy the parameter's path below /proc/sys, or its last part; its length, or an error.
+
+    Flags that say nothing are passed over, as in the kernel.
+    """
     size = u32(size)
     context.memory.check(to, size, write=True)
     name = _hook(context).name
-    if flags & ~_BASE_NAME:
-        return -EINVAL
     wanted = name.rpartition("/")[2] if flags & _BASE_NAME else name
     return _give(context, to, size, wanted.encode())
 
@@ -50,7 +57,7 @@ def sysctl_get_current_value(context: Context, _ctx: int, to: int, size: int, *_
     """Copy the parameter's value; its length, or a negative error."""
     size = u32(size)
     context.memory.check(to, size, write=True)
-    return _give(context, to, size, _hook(context).current)
+    return _give_value(context, to, size, _hook(context).current)
 
 
 def sysctl_get_new_value(context: Context, _ctx: int, to: int, size: int, *_: int) -> int:
@@ -61,13 +68,13 @@ def sysctl_get_new_value(context: Context, _ctx: int, to: int, size: int, *_: in
     if new is None:
         context.write(to, bytes(size))
         return -EINVAL
-    return _give(context, to, size, new)
+    return _give_value(context, to, size, new)
 
 
 def sysctl_set_new_value(context: Context, _ctx: int, source: int, size: int, *_: int) -> int:
     """Have something else written; 0 or a negative error."""
     data, hook = context.read(source, u32(size)), _hook(context)
-    if hook.new is None or not data:
+    if not hook.new or not data:
         return -EINVAL
     if len(data) > _PAGE - 1:
         return -E2BIG
