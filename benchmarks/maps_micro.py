@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from time import perf_counter
 
-from drybpf.maps import Map, MapDefinition, MapType, layout
+from drybpf.maps import Map, MapDefinition, MapFlag, MapType, layout
 from drybpf.native.emit import compile_ir
 from drybpf.native.link import Library, link
 from figures import Figure, topics
@@ -135,7 +135,8 @@ def main() -> None:
         figures += native(MapDefinition("m", MapType.ARRAY, 4, 8, entries), keys, rounds)
         lengths = (random.randint(8, 32).to_bytes(4, "little") for _ in range(entries))
         prefixes = list(dict.fromkeys(each + random.randbytes(4) for each in lengths))
-        figures += native(MapDefinition("m", MapType.LPM_TRIE, 8, 8, entries), prefixes, rounds)
+        what = MapDefinition("m", MapType.LPM_TRIE, 8, 8, entries, MapFlag.NO_PREALLOC)
+        figures += native(what, prefixes, rounds)
         for kind in (MapType.HASH, MapType.ARRAY, MapType.LRU_HASH):
             figures += python(MapDefinition("m", kind, 4, 8, entries), entries, min(rounds, 3))
     print(topics(figures))
