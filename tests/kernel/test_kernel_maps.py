@@ -201,3 +201,40 @@ def test_descriptors_are_closed_with_what_they_belong_to() -> None:
         _make(MapType.ARRAY, entries=1)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert fd >= 0
+
+
+@pytest.mark.parametrize("together", [1, 3, 4096])
+@pytest.mark.parametrize("kind", [MapType.HASH, MapType.ARRAY, MapType.LRU_HASH, MapType.LPM_TRIE])
+def test_all_elements_come_however_few_go_in_one_call(
+    kind: MapType, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket of a hash that has more elements than the call asks for makes it ask for more."""
+    monkeypatch.setattr(KernelMap, "_together", property(lambda _: together))
+    size = 8 if kind == MapType.LPM_TRIE else 4
+    flags = MapFlag.NO_PREALLOC if kind == MapType.LPM_TRIE else 0
+    wanted = {
+        (32).to_bytes(4, "little") * (size == 8) + _word(number): _word(number + 1)
+        for number in range(300)
+    }
+    entries = 5000 if kind == MapType.LRU_HASH else 300  # which forgets some before it is full
+    with _make(kind, key=size, entries=entries, flags=flags) as table:
+        table.update_all(wanted.items())
+        assert dict(table.items()) == wanted
+        table.update(next(iter(wanted)), _word(0))
+        assert dict(table.items(filled=True)) == {key: wanted[key] for key in list(wanted)[1:]}
+
+
+def test_what_does_not_fit_is_told_and_the_rest_is_there() -> None:
+    with _make(MapType.HASH, entries=3) as table:
+        with pytest.raises(KernelError) as caught:
+            table.update_all((_word(number), _word(number)) for number in range(5))
+        assert caught.value.errno == errno.E2BIG
+        assert dict(table.items()) == {_word(number): _word(number) for number in range(3)}
+
+
+def test_maps_show_what_they_are() -> None:
+    with _make(MapType.ARRAY) as table:
+        assert repr(table) == "<KernelMap a map's name that is long: array>"
+    with pytest.raises(KernelError, match="Invalid argument") as caught:
+        KernelMap(MapDefinition("m", MapType.ARRAY, 8, 4, 4))
+    assert caught.value.__notes__ == ["map 'm' (array)"]
