@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 import kernel_maps
+from drybpf import kernel
+from drybpf.errors import KernelError
+from drybpf.kernel.btf import Special
 from drybpf.maps import Map, MapDefinition, MapFlag, MapType
 from kernel_maps import KernelMap
 
@@ -156,3 +159,44 @@ def test_devices_and_cpus(kind: MapType) -> None:
                 assert made.delete_element(key) == kernel.delete(key), index
             there = kernel.lookup(key)[0] == 0
             assert (made.lookup_element(key) >= 0) == there
+
+
+class Locked:
+    """A value of 16 bytes that begins with a `struct bpf_spin_lock`, as BTF would tell of it."""
+
+    name, size = "bpf_spin_lock", 16
+
+    def unpack(self, data: bytes) -> bytes:
+        return bytes(data)
+
+    def pack(self, value: Any) -> bytes:
+        return bytes(value)
+
+
+@pytest.mark.parametrize("kind", [T.HASH, T.ARRAY])
+@pytest.mark.parametrize("seed", range(3))
+def test_values_with_locks(kind: MapType, seed: int) -> None:
+    random = Random(seed)
+    what = MapDefinition("m", kind, 4, 16, 4, value=Locked())
+    made = ours(what)
+    with kernel.KernelMap(what, special=[Special(0, "bpf_spin_lock")]) as theirs:
+        for _ in range(300):
+            key, value = random.randrange(6).to_bytes(4, "little"), random.randbytes(16)
+            if random.random() < 0.2:
+                expected = 0
+                try:
+                    expected = 0 if theirs.delete(key) else -ENOENT
+                except KernelError as error:
+                    expected = -(error.errno or 0)
+                assert made.delete_element(key) == expected
+            else:
+                flags, expected = random.choice([0, 0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 12]), 0
+                try:
+                    theirs.update(key, value, flags)
+                except KernelError as error:
+                    expected = -(error.errno or 0)
+                assert made.update_element(key, value, flags) == expected, (key, flags)
+            found, offset = theirs.lookup(key), made.lookup_element(key)
+            assert (offset < 0) == (found is None)
+            if found is not None:
+                assert bytes(made.store.buffer[offset + 4 : offset + 16]) == found[4:]
