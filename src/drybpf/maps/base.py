@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from drybpf import markup
 from drybpf.errors import MapError
 from drybpf.maps import calls, layout, limits
-from drybpf.maps.codec import Codec, RawBytes, has_lock
+from drybpf.maps.codec import Codec, RawBytes, lock_of
 from drybpf.maps.definition import MapDefinition, MapFlag, MapType
 from drybpf.maps.layout import NOTHING
 from drybpf.maps.storage import Areas, Storage
@@ -101,6 +101,7 @@ class Map:
         self._locked = bool(definition.flags & MapFlag.RDONLY)
         self._region: Region | None = None
         limits.check(definition)
+        lock = lock_of(definition.value)
         areas = Areas()
         self._words = {
             layout.TYPE: definition.type,
@@ -109,7 +110,7 @@ class Map:
             layout.MAX_ENTRIES: definition.max_entries,
             layout.FLAGS: definition.flags,
             layout.CPUS: 1,
-            layout.LOCKED: has_lock(definition.value),
+            layout.LOCKED: 0 if lock is None or lock + 4 > definition.value_size else lock + 1,
         }
         self._words |= self._lay_out(areas)
         self._storage = Storage(areas.size)

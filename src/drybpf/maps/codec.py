@@ -20,11 +20,15 @@ class Codec(Protocol):
         """The bytes of a value.  Raises `TypeError` or `ValueError` for what does not fit."""
 
 
-def has_lock(codec: Codec | None) -> bool:
-    """Whether a type has a `struct bpf_spin_lock` in it, as far as codecs tell of their fields."""
+def lock_of(codec: Codec | None) -> int | None:
+    """The offset of a type's `struct bpf_spin_lock` in bytes, as far as codecs tell of fields."""
     if getattr(codec, "name", "") == "bpf_spin_lock":
-        return True
-    return any(has_lock(field.codec) for field in getattr(codec, "fields", {}).values())
+        return 0
+    for field in getattr(codec, "fields", {}).values():
+        place = lock_of(field.codec)
+        if place is not None:
+            return int(field.offset + place)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

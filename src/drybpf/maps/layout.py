@@ -45,7 +45,7 @@ RECORDS     = 27 * 8  # offset of a ring's record headers, one for each 8 bytes 
 NODES       = 28 * 8  # offset of the nodes of a trie
 LAST_NODE   = 29 * 8  # the highest number that a node can have
 FRESH_NODE  = 30 * 8  # how many nodes were ever used besides the root
-LOCKED      = 31 * 8  # whether values have a spin lock, so that updates may ask for it
+LOCKED      = 31 * 8  # where values have a spin lock, in bytes + 1; 0 where they have none
 FREE_BLOCKS = 32 * 8  # the first free block of nodes of each class
 
 VTABLE      = 64 * 8  # addresses of native code, in the order of OPERATIONS; 0 where not attached

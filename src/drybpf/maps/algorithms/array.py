@@ -50,6 +50,19 @@ def lookup_of_cpu(
 
 
 @restricted
+def put(m: int, place: int, value: int) -> int:
+    """Write a value; the spin lock that it may have stays as it is."""
+    lock = load64(m + LOCKED)
+    if lock and lock + 3 <= load64(m + VALUE_SIZE):
+        held = load32(place + lock - 1)
+        copy(place, value, load64(m + VALUE_SIZE))
+        store32(place + lock - 1, held)
+        return 0
+    copy(place, value, load64(m + VALUE_SIZE))
+    return 0
+
+
+@restricted
 def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PERCPU: int) -> int:
     """Put a value, on an array of per-CPU values that of one CPU: 0 or -errno."""
     locked = flags & LOCK
@@ -69,7 +82,7 @@ def update(m: int, key: int, value: int, flags: int, cpu: int, epoch: int, *, PE
         return -EINVAL
     between = load64(m + STRIDE)
     place = m + load64(m + VALUES) + index * between + cpu * load64(m + CPU_STRIDE)
-    copy(place, value, load64(m + VALUE_SIZE))
+    put(m, place, value)
     # The byte that ends the gap behind the value says whether the value has a timer: see timers.
     store8(place + between - 1, 0)
     return 0

@@ -12,6 +12,7 @@ values of CPUs, and those that are locked for it, are written where they are.
 
 from __future__ import annotations
 
+from drybpf.maps.algorithms.array import put
 from drybpf.maps.algorithms.entries import append, give, succeed, take, withdraw
 from drybpf.maps.algorithms.errno import E2BIG, EEXIST, EINVAL, ENOENT, ENOMEM, EXIST, LOCK, NOEXIST
 from drybpf.maps.algorithms.index import exchange, insert, remove
@@ -39,7 +40,7 @@ from drybpf.maps.layout import (
     VALUE_SIZE,
     VALUES,
 )
-from drybpf.native.restricted import load8, load64, restricted, store8
+from drybpf.native.restricted import load8, load64, restricted, store8, store32
 
 
 @restricted
@@ -168,7 +169,7 @@ def write(m: int, entry: int, value: int, cpu: int, alone: int) -> int:
             other -= 1
             if other != cpu:
                 zero(place + other * between, size)
-    copy(place + cpu * between, value, size)
+    put(m, place + cpu * between, value)
     return 0
 
 
@@ -178,6 +179,9 @@ def fill(m: int, entry: int, key: int, value: int, cpu: int) -> int:
     copy(m + load64(m + KEYS) + entry * load64(m + KEY_STRIDE), key, load64(m + KEY_SIZE))
     # The byte that ends the gap behind the value says whether the value has a timer: see timers.
     store8(m + load64(m + VALUES) + entry * load64(m + STRIDE) + load64(m + STRIDE) - 1, 0)
+    lock = load64(m + LOCKED)
+    if lock and lock + 3 <= load64(m + VALUE_SIZE):
+        store32(m + load64(m + VALUES) + entry * load64(m + STRIDE) + lock - 1, 0)
     write(m, entry, value, cpu, 1)
     return 0
 
