@@ -293,6 +293,45 @@ def test_where_ways_meet() -> None:
     exit""")
 
 
+def test_where_three_ways_meet() -> None:
+    _check("""
+    jlt r2, 34, out
+    + ldxb r3, [r1+12]
+    mov r6, 14
+    jeq r3, 1, plain
+    jeq r3, 2, plain
+    mov r6, 18
+    plain: add r1, r6
+    + ldxb r0, [r1+15]
+    - ldxb r0, [r1+16]
+    out: mov r0, 0
+    exit""")
+
+
+def test_a_sum_of_the_length_and_a_number_is_not_the_length() -> None:
+    _check("""
+    jlt r2, 34, out
+    + ldxb r3, [r1+14]
+    mov r6, r2
+    add r6, r3
+    jlt r6, 40, out
+    - ldxb r0, [r1+39]
+    out: mov r0, 0
+    exit""")
+
+
+def test_the_low_half_of_what_is_unknown() -> None:
+    _check("""
+    mov32 r6, 70000
+    jlt r2, r6, out
+    + ldxdw r3, [r1+14]
+    mov32 r3, r3
+    add r1, r3
+    - ldxb r0, [r1+0]
+    out: mov r0, 0
+    exit""")
+
+
 def test_calls_change_registers() -> None:
     """What is known of the length stays; r1 to r5 are zeros, and point at nothing."""
     _check("""

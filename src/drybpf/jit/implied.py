@@ -161,14 +161,14 @@ class _Pass:
             found = self._checked(state, right, bits)
         elif name not in _RULES:
             right = _constant(instruction.imm) if immediate else right  # it may be below zero
-            if left and right and (bits == 64 or max(left.most, right.most) <= M32):
+            if left and right:  # modulo 2 ** bits; below that, the very sum
                 total = _plus(left, right) if name == "add" else self._minus(left, right)
                 found = self._checked(state, total, bits)
         else:
             known = right.constant if immediate and right else None
             a, b = (min(mask, form.most) if form else mask for form in (left, right))
             bound = _RULES[name](a, b, known, bits)
-            found = None if bound > mask else self._fresh(pc, bound)
+            found = self._fresh(pc, min(bound, mask))
         return self._fresh(pc, M32) if found is None and bits == 32 else found
 
     def _loaded(self, pc: int, instruction: Instruction, size: int, extend: bool) -> Form | None:
@@ -215,7 +215,7 @@ class _Pass:
             small, large = (a, b) if (lesser, greater) == ("dst", "src") else (b, a)
             rest = _without(large.symbols, (LENGTH,))
             symbols = None if rest is None else _without(small.symbols, rest)
-            if symbols is not None and LENGTH not in symbols:
+            if symbols is not None:
                 state.learn(symbols, small.constant + gap - large.constant)
 
     def _meeting(self, block: int, states: Sequence[State]) -> State:
