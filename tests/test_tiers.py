@@ -136,6 +136,38 @@ print("fine")
     assert run_child(text, DRYBPF_CACHE="0").count("fine") == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_compiles_though_another_thread_did_at_the_fork() -> None:
+    """LLVM and the linker have locks, which the child would find locked."""
+    text = """
+import os, signal, threading, warnings
+from drybpf import Program
+warnings.simplefilter("ignore")  # forks beside threads
+def compiles(number):
+    return Program.from_asm(f"mov r0, {number}\\nexit", engine="jit")(b"") == number
+done = threading.Event()
+def work():
+    number = 0
+    while not done.is_set():
+        compiles(number := number + 1)
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for number in range(12):
+    if not (child := os.fork()):
+        signal.alarm(20)
+        os._exit(not compiles(100000 + number))
+    if os.waitpid(child, 0)[1]:
+        print("a child hangs")
+        break
+done.set()
+for thread in threads:
+    thread.join()
+print("fine")
+"""
+    assert run_child(text, DRYBPF_CACHE="0") == "fine\n"
+
+
 def test_a_process_may_end_while_it_compiles() -> None:
     text = """
 from drybpf import Program

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Protocol, TypeVar
 
 
@@ -21,7 +22,7 @@ class _Lock(Protocol):
 
 Lock = TypeVar("Lock", bound=_Lock)
 _turn = threading.Lock()
-_held: list[_Lock] = []
+_held: list[tuple[int, _Lock]] = []  # in the order in which a fork takes them
 _forks = 0
 
 
@@ -72,23 +73,25 @@ def start(work: Callable[[], object]) -> Job:
     return job
 
 
-def hold_at_fork(lock: Lock) -> Lock:
+def hold_at_fork(lock: Lock, rank: int = 0) -> Lock:
     """Have a fork wait for a lock, which else the child would find locked for ever; gives it back.
 
-    A job may take the lock, but nobody who holds it may wait for a job.
+    A job may take the lock, but nobody who holds it may wait for a job, nor for a lock of the same
+    or a lower rank: those that make maps' code have 1, the linker 2, target machines 3, LLVM 4.
     """
-    _held.append(lock)
+    _held.append((rank, lock))
+    _held.sort(key=itemgetter(0))
     return lock
 
 
 def _before_fork() -> None:
     _turn.acquire()  # first: a job may need the others to come to its end
-    for lock in _held:
+    for _, lock in _held:
         lock.acquire()
 
 
 def _after_fork() -> None:
-    for lock in reversed(_held):
+    for _, lock in reversed(_held):
         lock.release()
     _turn.release()
 

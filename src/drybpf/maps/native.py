@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from drybpf.background import hold_at_fork
 from drybpf.errors import CompileError
 from drybpf.maps.calls import Call
 from drybpf.maps.definition import MapType
@@ -109,7 +110,7 @@ fail:
 _LOOKS_LIKE_CPYTHON = object.__basicsize__ == 16  # the type of an object is its second word
 
 
-_making = RLock()
+_making = hold_at_fork(RLock(), 1)
 
 
 def runtime() -> Library | None:

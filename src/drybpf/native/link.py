@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from drybpf.background import hold_at_fork
 from drybpf.errors import CompileError
 from drybpf.native.target import machine
 
 if TYPE_CHECKING:
     from llvmlite.binding import LLJIT, ResourceTracker
 
+LIBRARIES = 8  # of an engine
 _NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+class _Engines:
+    """Engines of LLVM's linker, each for a few libraries.
+
+    One costs a third of a link.  It keeps some 10 KiB of each library that it had, so that one for
+    all would grow with every program.
+    """
+
+    def __init__(self) -> None:
+        self._lock = hold_at_fork(Lock(), 2)
+        self._engine: LLJIT | None = None
+        self._names = count()
+
+    def take(self) -> tuple[LLJIT, str]:
+        """An engine, and a name that no library in it has: their symbols never meet."""
+        from llvmlite import binding as llvm  # noqa: PLC0415 (LLVM only when code is linked)
+
+        with self._lock:
+            number = next(self._names)
+            if self._engine is None or number % LIBRARIES == 0:
+                # JITLink answers an address that does not fit with an error, where the older
+                # linker ends the process.
+                self._engine = llvm.create_lljit_compiler(
+                    machine(), use_jit_link=True, suppress_errors=True
+                )
+            return self._engine, f"library{number}"
 
 
 class Library:
@@ -30,6 +61,9 @@ class Library:
         if name not in self._addresses:
             raise ValueError(f"{name!r} is not exported; {', '.join(self._addresses)} are")
         return self._addresses[name]
+
+
+_engines = _Engines()
 
 
 def link(
@@ -61,10 +95,8 @@ def link(
     for name in exports:
         builder.export_symbol(name)
     try:
-        # An engine a library, so that names never meet.  JITLink answers an address that
-        # does not fit with an error, where the older linker ends the process.
-        engine = llvm.create_lljit_compiler(machine(), use_jit_link=True, suppress_errors=True)
-        tracker = builder.link(engine, "library")
+        engine, name = _engines.take()
+        tracker = builder.link(engine, name)
     except RuntimeError as error:
         raise CompileError(f"the object code does not link: {error}") from error
     return Library(engine, tracker, exports)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from drybpf.background import hold_at_fork
 from drybpf.errors import CompileError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 # the addresses of a process do not fit into 32 bits.
 _RELOCATION, _CODE_MODEL = "pic", "small"
 
-_lock = RLock()
+_lock = hold_at_fork(RLock(), 3)
 _machines: dict[tuple[str | None, int], TargetMachine] = {}
 
 
@@ -37,6 +38,8 @@ def machine(triple: str | None = None, *, codegen: int = 2) -> TargetMachine:
 def _make(triple: str | None, codegen: int) -> TargetMachine:
     from llvmlite import binding as llvm  # noqa: PLC0415 (LLVM only when code is made)
 
+    if not _machines:
+        hold_at_fork(llvm.ffi.lib._lock._lock, 4)  # noqa: SLF001 (llvmlite's own, no way around)
     if triple is None:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
