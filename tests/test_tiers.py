@@ -150,6 +150,7 @@ def work():
     number = 0
     while not done.is_set():
         compiles(number := number + 1)
+compiles(0)  # Python itself does not let a child import what was being imported
 threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads:
     thread.start()
