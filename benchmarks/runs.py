@@ -99,9 +99,17 @@ def mean(ratios: Mapping[str, float]) -> float | None:
     return math.exp(sum(map(math.log, counted)) / len(counted)) if counted else None
 
 
-def beside(best: Times, label: str) -> dict[str, float]:
-    """Drybpf's times over those of another engine of the same run, the kernel's without its own."""
-    less = KERNEL_OVERHEAD if label == KERNEL else 0
+def test_run(best: Times) -> float | None:
+    """What the kernel's test run takes by itself, in ns: a program of nothing there, less one here.
+
+    None where neither was measured.
+    """
+    nothing = best.get("00_nop", {})
+    return nothing[KERNEL] - nothing[JIT] if nothing.keys() >= {KERNEL, JIT} else None
+
+
+def beside(best: Times, label: str, less: float = 0) -> dict[str, float]:
+    """Drybpf's times over those of another engine of the same run, which are so many ns less."""
     return {
         name: times[JIT] / max(times[label] - less, 1.0)
         for name, times in best.items()
