@@ -164,7 +164,7 @@ def beside_kernel(best: Times, less: float, source: str) -> list[Figure]:
         return []
     topic = f"Against kernel of this run, {less:.1f} ns taken off{source}"
     slow = [n for n, ratio in ratios.items() if is_slow(best[n][JIT], best[n][JIT] / ratio)]
-    what = f"programs above {LIMIT} × and {SLACK:g} ns of it"
+    what = f"programs above {LIMIT} × and {SLACK:g} ns of it (it counts whole ns)"
     return [
         Figure(topic, "geometric mean, without 00_nop", average, "×", 0.6),
         Figure(topic, what, len(slow), " ".join(slow), 0),
