@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from drybpf import Object, load
+from btf_writer import BtfWriter
+from drybpf import Host, Object, load
 from drybpf.errors import MemoryFault, ObjectError
 from drybpf.isa import Instruction, encode
 from drybpf.objects.elf import SHT_NOBITS, STB_LOCAL, STB_WEAK, STT_NOTYPE, STT_OBJECT, STT_SECTION
@@ -297,3 +298,48 @@ def test_code_and_data_of_one_name_do_not_mix() -> None:
     writer = one_program(RETURN_1, ".data")
     writer.section(".data", bytes(8), DATA)
     assert list(load(writer.build()).data.sections) == [".data"]
+
+
+def test_a_function_pointer_among_others_is_null() -> None:
+    """Named by its section, as clang names static functions, the addend tells them apart."""
+    function = load(pointing("f", 1, 0, 8).build())
+    assert "is null in place of a pointer to 'f'" in function.unsupported[0]
+    assert function.data.sections[".data"].raw == bytes(16)
+    assert function["prog"].run().value == 0
+
+
+@pytest.mark.parametrize("kind", [3, 4])
+def test_relocations_of_four_bytes(kind: int) -> None:
+    writer = reading(".data", (2).to_bytes(4, "little") + b"\1\2\3\4")
+    writer.relocate(2, 0, kind, writer.symbol("x", 2, 4, kind=STT_OBJECT))
+    assert run_object(writer.build(), "prog").value == 0x0403_0201_6000_0006
+
+
+def test_an_address_that_does_not_fit_into_four_bytes() -> None:
+    writer = reading(".data", bytes(8))
+    writer.relocate(2, 0, 3, writer.symbol("far", 0, kind=STT_NOTYPE))
+    obj = load(writer.build(), host=Host(symbols={1 << 40: "far"}))
+    assert obj.unsupported == (
+        ".data+0 is null: the address 0x10000000000 does not fit into 4 bytes",
+    )
+
+
+def test_a_relocation_that_does_not_fit_data() -> None:
+    writer = reading(".data", bytes(8))
+    writer.relocate(2, 0, 10, 1)
+    with pytest.raises(ObjectError, match="at offset 0 is of type 10, which does not fit data"):
+        load(writer.build())
+
+
+@pytest.mark.parametrize(("size", "seen"), [(4, 0x03020100), (3, b"\0\1\2")])
+def test_a_part_that_the_optimiser_left_of_an_array(size: int, seen: object) -> None:
+    """Clang -O2 keeps the used part of a static array, with the type of the whole."""
+    btf = BtfWriter()
+    byte = btf.type(1, "char", 1, [8])
+    array = btf.type(3, extra=[byte, byte, 32])
+    variable = btf.type(14, "part.0", array, [0])
+    btf.type(15, ".data", 8, [variable, 0, size], vlen=1)
+    writer = reading(".data", bytes(range(8)))
+    writer.symbol("part.0", 2, 0, size, kind=STT_OBJECT, binding=STB_LOCAL)
+    writer.section(".BTF", btf.build(), 0)
+    assert load(writer.build()).data["part.0"] == seen

@@ -166,8 +166,8 @@ class Object:
                 value = resolver.pointer(pointer)
                 if isinstance(value, str):
                     self._null[f"{data.name}+{pointer.offset}"] = value
-                else:
-                    data.put(pointer.offset, value.to_bytes(8, "little"))
+                    value = 0  # the file has the addend there
+                data.put(pointer.offset, value.to_bytes(pointer.size, "little"))
         return resolver
 
     def _bind(self, name: str) -> ObjectProgram:

@@ -69,6 +69,12 @@ class Resolver:
 
         Raises `ObjectError` where it points out of a section.
         """
+        value = self._pointed(pointer)
+        if isinstance(value, int) and value >> 8 * pointer.size:
+            return f"is null: the address {value:#x} does not fit into {pointer.size} bytes"
+        return value
+
+    def _pointed(self, pointer: Pointer) -> int | str:
         symbol, offset = pointer.symbol, pointer.symbol.value + pointer.addend
         what = repr(symbol.name) if symbol.name else f"offset {offset} of section {symbol.section}"
         section = self.sections.get(symbol.section)

@@ -32,6 +32,9 @@ from drybpf.objects.typed import Types
 _NOT_DATA = ("license", "version", ".eh_frame", ".llvm_addrsig", ".BTF", ".BTF.ext", MAPS_SECTION)
 LARGEST_SECTION = 1 << 28  # bytes: a slot of the address space
 _NUMBERS = (1, 2, 4, 8)
+# Bytes that a relocation of data changes, by type: R_BPF_64_ABS64 is 2, _ABS32 3, _NODYLD32 4.
+# Old clang wrote R_BPF_64_64, or no type.
+_SIZES = {0: POINTER_SIZE, 1: POINTER_SIZE, 2: POINTER_SIZE, 3: 4, 4: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,10 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Eight bytes of a data section that are an address: of `symbol` plus `addend`."""
+    """`size` bytes of a data section that are an address: of `symbol` plus `addend`."""
 
     offset: int
+    size: int
     symbol: Symbol
     addend: int
 
@@ -117,8 +121,10 @@ def _typed(
             variable = btf.types[placed.variable]
             if isinstance(variable, t.Variable):
                 codec = types.codec(variable.type)
-                if codec.size < placed.size:
-                    codec = Octets(placed.size)  # an array of unknown length at its end
+                if codec.size != placed.size:
+                    # longer: an array of unknown length at its end; shorter: the optimiser cut
+                    # a static structure or array in parts, and left it the whole's type
+                    codec = _of_size(placed.size)
                 yield Variable(variable.name, symbols.get(variable.name, placed.offset), codec)
 
 
@@ -137,19 +143,25 @@ def _untyped(elf: ElfFile, section: Section) -> Iterator[Variable]:
     for symbol in symbols:
         size = symbol.size or following.get(symbol.value, symbol.value) - symbol.value
         if size > 0:
-            number = size in _NUMBERS and symbol.size
-            yield Variable(symbol.name, symbol.value, Integer(size) if number else Octets(size))
+            codec = _of_size(size) if symbol.size else Octets(size)
+            yield Variable(symbol.name, symbol.value, codec)
+
+
+def _of_size(size: int) -> Codec:
+    """How a variable of an unknown type is seen."""
+    return Integer(size) if size in _NUMBERS else Octets(size)
 
 
 def _pointers(elf: ElfFile, section: Section) -> Iterator[Pointer]:
     for relocation in elf.relocations.get(section.index, ()):
-        place = section.data[relocation.offset : relocation.offset + POINTER_SIZE]
-        if len(place) != POINTER_SIZE:
-            raise ObjectError(
-                f"section {section.name!r}: a relocation at offset {relocation.offset} "
-                "does not lie within it"
-            )
+        place = f"section {section.name!r}: a relocation at offset {relocation.offset}"
+        size = _SIZES.get(relocation.type)
+        if size is None:
+            raise ObjectError(f"{place} is of type {relocation.type}, which does not fit data")
+        bits = section.data[relocation.offset : relocation.offset + size]
+        if len(bits) != size:
+            raise ObjectError(f"{place} does not lie within it")
         addend = relocation.addend
         if addend is None:
-            addend = int.from_bytes(place, "little", signed=True)
-        yield Pointer(relocation.offset, relocation.symbol, addend)
+            addend = int.from_bytes(bits, "little", signed=True)
+        yield Pointer(relocation.offset, size, relocation.symbol, addend)
