@@ -343,3 +343,12 @@ def test_a_part_that_the_optimiser_left_of_an_array(size: int, seen: object) -> 
     writer.symbol("part.0", 2, 0, size, kind=STT_OBJECT, binding=STB_LOCAL)
     writer.section(".BTF", btf.build(), 0)
     assert load(writer.build()).data["part.0"] == seen
+
+
+def test_a_distance_that_is_no_address_is_null() -> None:
+    """The tables of clang's -fpic: 4 bytes, a distance, but marked as an address."""
+    writer = reading(".data", (12).to_bytes(4, "little") + bytes(4))
+    writer.relocate(2, 0, 3, writer.symbol("x", 2, 4, kind=STT_OBJECT))
+    obj = load(writer.build())
+    assert obj.unsupported == (".data+0 is null: a pointer to 'x' leaves section '.data'",)
+    assert obj["prog"].run().value == 0

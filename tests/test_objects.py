@@ -231,6 +231,14 @@ def test_the_library_is_no_program_where_there_is_another() -> None:
     assert list(read_object(writer.build()).programs) == ["prog"]
 
 
+@pytest.mark.parametrize("section", [".text.unlikely.", ".text.helper"])
+def test_a_section_of_its_own_makes_no_program(section: str) -> None:
+    """Of a cold function, and of each with -ffunction-sections."""
+    writer = one_program()
+    writer.symbol("helper", writer.section(section), size=16)
+    assert list(read_object(writer.build()).programs) == ["prog"]
+
+
 def test_the_library_alone() -> None:
     writer = one_program(section=".text")
     writer.symbol("hidden", writer.section("tc"), size=16, binding=STB_LOCAL)

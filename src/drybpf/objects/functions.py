@@ -9,7 +9,8 @@ from drybpf.errors import ObjectError
 from drybpf.isa.instruction import SLOT_SIZE
 from drybpf.objects.elf import STB_LOCAL, STT_FUNC, STT_NOTYPE, ElfFile, Section, Symbol
 
-LIBRARY = ".text"  # the section of functions that programs call
+LIBRARY = ".text"  # the section of functions that programs call; clang puts cold ones, and with
+# -ffunction-sections each, into one of its own: `.text.unlikely.`, `.text.name`
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,12 @@ def entry_functions(functions: Sequence[Function]) -> tuple[Function, ...]:
     Where there are none, visible ones of the library are; without these, all are.
     """
     visible = [function for function in functions if not function.local]
-    outside = [function for function in visible if function.section.name != LIBRARY]
+    outside = [function for function in visible if not _is_library(function.section.name)]
     return tuple(outside or visible or functions)
+
+
+def _is_library(section: str) -> bool:
+    return section == LIBRARY or section.startswith(f"{LIBRARY}.")
 
 
 def _in_section(section: Section, symbols: list[Symbol]) -> list[Function]:

@@ -9,6 +9,7 @@ from drybpf.errors import ObjectError
 from drybpf.helpers.kfuncs import helper_number
 from drybpf.memory import HANDLES
 from drybpf.objects.binding import Found, Number, Value
+from drybpf.objects.btf import POINTER_SIZE
 from drybpf.objects.data import Section
 from drybpf.objects.elf import SHN_UNDEF, STB_WEAK
 from drybpf.objects.references import Reference
@@ -67,7 +68,7 @@ class Resolver:
     def pointer(self, pointer: Pointer) -> int | str:
         """The value of a pointer in a data section, or a sentence that says why it is null.
 
-        Raises `ObjectError` where it points out of a section.
+        Raises `ObjectError` where it points out of a section and is no mere distance.
         """
         value = self._pointed(pointer)
         if isinstance(value, int) and value >> 8 * pointer.size:
@@ -80,7 +81,10 @@ class Resolver:
         section = self.sections.get(symbol.section)
         if section is not None:
             if not 0 <= offset <= section.source.size:
-                raise ObjectError(f"a pointer to {what} leaves section {section.name!r}")
+                why = f"a pointer to {what} leaves section {section.name!r}"
+                if pointer.size == POINTER_SIZE:
+                    raise ObjectError(why)
+                return f"is null: {why}"  # clang's -fpic writes distances as if they were addresses
             return section.address(offset)
         found = self.maps.get((symbol.section, offset))
         if isinstance(found, int):
