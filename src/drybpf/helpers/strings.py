@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from drybpf.errors import MemoryFault
 from drybpf.helpers.arguments import u32
 from drybpf.helpers.errno import EINVAL, ERANGE
 from drybpf.state import Context
 
 _SPACE = b" \t\n\v\f\r\xa0"  # what the kernel's isspace() knows
 _DIGITS = b"0123456789abcdef"
+_PIECE = 4096  # bytes compared at once
 _LONGEST = 63  # digits that are looked at, as in the kernel
 
 
@@ -74,10 +76,24 @@ def _radix(digits: bytes, base: int) -> tuple[int, int]:
 
 def strncmp(context: Context, left: int, length: int, right: int, *_: int) -> int:
     """Compare at most so many characters; negative, 0 or positive."""
-    for index in range(u32(length)):
-        a, b = context.memory.load(left + index, 1), context.memory.load(right + index, 1)
-        if a != b:
-            return -1 if a < b else 1
-        if not a:
-            break
+    length = u32(length)
+    for start in range(0, length, _PIECE):
+        size = min(_PIECE, length - start)
+        if _same(context, left + start, right + start, size):
+            continue
+        for index in range(start, start + size):
+            a, b = context.memory.load(left + index, 1), context.memory.load(right + index, 1)
+            if a != b:
+                return -1 if a < b else 1
+            if not a:
+                return 0
     return 0
+
+
+def _same(context: Context, left: int, right: int, size: int) -> bool:
+    """Whether all bytes can be read, are the same, and none is zero."""
+    try:
+        text = context.memory.read(left, size)
+        return 0 not in text and text == context.memory.read(right, size)
+    except MemoryFault:
+        return False
