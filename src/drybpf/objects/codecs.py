@@ -22,6 +22,7 @@ import struct
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 from drybpf.maps.codec import Codec
@@ -306,6 +307,11 @@ class Structure:
     fields: Mapping[str, Field] = field(repr=False)
     union: bool = False
 
+    @cached_property
+    def pieces(self) -> int:
+        """How many values there are within it, itself and those that overlap included."""
+        return 1 + sum(pieces(known.codec) for known in self.fields.values())
+
     def __str__(self) -> str:
         """`struct flow`."""
         return f"{'union' if self.union else 'struct'} {self.name}".strip()
@@ -346,6 +352,13 @@ class Structure:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from error
         return bytes(changed)
+
+
+def pieces(codec: Codec) -> int:
+    """How many values a value is made of: what it takes to show or to compare it."""
+    if isinstance(codec, Repeated):
+        return 1 + codec.count * pieces(codec.element)
+    return codec.pieces if isinstance(codec, Structure) else 1
 
 
 def _elements(value: object) -> Sequence[Any]:

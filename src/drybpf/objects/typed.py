@@ -17,10 +17,12 @@ from drybpf.objects.codecs import (
     Repeated,
     Structure,
     Text,
+    pieces,
 )
 
 DEEPEST = 32  # arrays and structures within each other
 LARGEST = 1 << 30  # bytes of a value
+MOST_PIECES = 1 << 16  # of a value of fewer bits: unions within unions double them at each level
 MOST_FIELDS = 1 << 20  # of structures without a name, put into those around them
 
 
@@ -34,7 +36,7 @@ class Types:
         self._left = MOST_FIELDS
 
     def codec(self, type_id: int, depth: int = 0) -> Codec:
-        """The codec of a type.
+        """The codec of a type; bytes for one whose values overlap too often to be shown.
 
         Raises `ObjectError` where the type has no size, is too large, or does not fit together.
         """
@@ -44,6 +46,8 @@ class Types:
             made = self._make(self._btf.resolve(type_id), depth + 1)
             if made.size > LARGEST:
                 raise ObjectError(f".BTF: a value of type {type_id} has {made.size} bytes")
+            if pieces(made) > max(MOST_PIECES, 8 * made.size):
+                made = Octets(made.size)
             self._made[type_id] = made
         return self._made[type_id]
 
