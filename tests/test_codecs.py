@@ -357,3 +357,26 @@ def test_anonymous_structures_do_not_multiply() -> None:
     outer = writer.type(5, "u", 4, [0, inner, 0] * count, vlen=count)
     with pytest.raises(ObjectError, match="anonymous structures have more than"):
         Types(read_btf(writer.build())).codec(outer)
+
+
+@pytest.mark.parametrize("size", [4, 0])
+def test_unions_that_double_at_each_level_are_bytes(size: int) -> None:
+    """Shown one by one, the values of 30 levels would take hours."""
+    w = BtfWriter()
+    inner = integer(w) if size else w.type(4, "empty", 0)
+    for _ in range(30):
+        inner = w.type(5, "u", size, [w.string("a"), inner, 0, w.string("b"), inner, 0], vlen=2)
+    value = codec_of(w, inner).unpack(bytes(size))
+    assert repr(value)
+    assert value == codec_of(w, inner).unpack(bytes(size))
+    u32 = integer(w)
+    assert codec_of(w, w.type(3, "", 0, [u32, u32, 1 << 20])) == Repeated(Integer(4), 1 << 20)
+
+
+def test_a_field_whose_name_begins_as_a_special_one() -> None:
+    """As in the kernel's `__sk_common`."""
+    record = Structure("s", 4, {"__common": Field(U32, 0)}).unpack(b"\5\0\0\0")
+    assert record.__common == 5
+    with pytest.raises(AttributeError):
+        _ = record.__nothing__
+    assert copy.deepcopy(record) == record

@@ -352,3 +352,14 @@ def test_a_distance_that_is_no_address_is_null() -> None:
     obj = load(writer.build())
     assert obj.unsupported == (".data+0 is null: a pointer to 'x' leaves section '.data'",)
     assert obj["prog"].run().value == 0
+
+
+def test_names_that_begin_as_special_ones() -> None:
+    """As libbpf's `__bpf_usdt_specs`."""
+    writer = reading(".data", (7).to_bytes(8, "little"))
+    writer.symbol("__mine", 2, 0, 8, kind=STT_OBJECT)
+    obj = load(writer.build())
+    assert obj.data.__mine == 7
+    obj.data.__mine = 8
+    assert obj.data["__mine"] == 8
+    assert load(one_program(name="__hidden").build()).programs.__hidden.name == "__hidden"

@@ -153,7 +153,8 @@ class Data(MutableMapping[str, Any]):
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (as above)
         """The value of a variable whose name is no method's."""
-        if name.startswith("__"):  # pickle and copy ask before there are any names
+        if name.startswith("__") and name.endswith("__"):
+            # pickle and copy ask before there are any names
             raise AttributeError(name)
         try:
             return self[name]

@@ -28,7 +28,8 @@ class Namespace(Mapping[str, T]):
 
     def __getattr__(self, name: str) -> T:
         """The same for names that are identifiers."""
-        if name.startswith("__"):  # pickle and copy ask before there are any names
+        if name.startswith("__") and name.endswith("__"):
+            # pickle and copy ask before there are any names
             raise AttributeError(name)
         try:
             return self[name]

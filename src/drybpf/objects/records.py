@@ -29,7 +29,8 @@ class Record:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (of the field's type)
         """The value of a field."""
-        if name.startswith("__"):  # copy and pickle ask before there are any fields
+        if name.startswith("__") and name.endswith("__"):
+            # copy and pickle ask before there are any fields
             raise AttributeError(name)
         field = self._layout.fields.get(name)
         if field is None:
