@@ -265,3 +265,47 @@ def test_time_is_linear_in_the_text() -> None:
 
     for separator in ("\n", " "):
         assert seconds(10_000, separator) < 30 * seconds(1_000, separator)
+
+
+LISTING = """
+prog.o:\tfile format elf64-bpf
+
+Disassembly of section xdp:
+
+0000000000000000 <prog>:
+; \tif (x > 1)
+       0:\tb4 00 00 00 00 00 00 00\tw0 = 0
+       1:\t2d 21 02 00 00 00 00 00\tif r1 > r2 goto +2 <prog+0x20>
+       2:\t18 01 00 00 88 77 66 55 00 00 00 00 44 33 22 11\tr1 = 1234605616436508552 ll
+       4:\t85 10 00 00 01 00 00 00\tcall 1
+       5:\t95 00 00 00 00 00 00 00\texit
+
+0000000000000030 <helper>:
+       6:\t8d 02 00 00 00 00 00 00\t<unknown>
+       7:\t95 00 00 00 00 00 00 00\texit
+"""
+LISTED = """
+w0 = 0
+if r1 > r2 goto +2
+r1 = 0x1122334455667788 ll
+call local +1
+exit
+callx r2
+exit
+"""
+
+
+def test_a_listing_of_llvm_objdump_gives_its_bytes() -> None:
+    """The bytes count: in the text a local call is that of a helper's, or there is none."""
+    assert assemble(LISTING) == assemble(LISTED)
+
+
+def test_numbered_lines_without_bytes() -> None:
+    assert assemble("       0:\tw0 = 1\n       1:\texit") == assemble("w0 = 1 exit")
+    log = "0: (b7) r0 = 1  ; R0_w=1\n1: (05) goto pc+0\n2: (95) exit"
+    assert assemble(log) == assemble("r0 = 1 goto +0 exit")
+
+
+def test_functions_of_a_listing_are_labels() -> None:
+    text = "0000000000000000 <f>:\n 0:\tif r1 == 0 goto LBB0_1\n0000000000000008 <LBB0_1>:\n1: exit"
+    assert assemble(text) == assemble("if r1 == 0 goto +0 exit")

@@ -10,6 +10,17 @@ from drybpf.asm import assemble
 from drybpf.errors import AssemblyError
 
 MISTAKES = [  # text, line, column, part of the reason
+    ("0:\n", 1, 1, "'0' cannot name a label"),
+    ("0: (b7)", 1, 4, "expected an instruction, not '('"),
+    ("0: (b7) frob r1", 1, 9, "unknown instruction 'frob'"),
+    ("0: b7 00 00 00 01 00 00", 1, 4, "unknown instruction 'b7'"),
+    ("mov r0,\n0: exit", 2, 2, "expected an instruction, not ':'"),
+    (
+        "exit\n 0000000000000020:  R_BPF_64_64 flows",
+        2,
+        2,
+        "the instruction above refers to 'flows'",
+    ),
     ("ldxq r0, r1", 1, 1, "unknown instruction 'ldxq'; did you mean 'ldxw'?"),
     ("exit\n  EXIT", 2, 3, "unknown instruction 'EXIT'; did you mean 'exit'?"),
     ("xyzzy r0", 1, 1, "unknown instruction 'xyzzy'"),

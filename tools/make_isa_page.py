@@ -67,7 +67,8 @@ signed number, `s/` and its like are signed operations; all else is unsigned and
   pattern: `0xffffffff` is -1 in 32 bits, `+0xfff8` is -8 as an offset.  Nothing is truncated.
 - A target is a label or a number, the distance in slots from the next one.  The label `exit`,
   unless defined, is the first `exit`.  `name:` defines a label.
-  The kernel's `goto pc+3` and llvm-objdump's `goto +3 <symbol>` are read as well.
+  The kernel's `goto pc+3` and llvm-objdump's `goto +3 <symbol>` are read as well, and so are whole
+  listings of llvm-objdump, bpftool and the kernel's log, with their numbers, bytes and titles.
 - `#`, `;` and `//` begin a comment.  Blanks and line ends separate instructions.
 - `.quad 0x…` is a slot as it is.  The disassembler writes it for what no text can express, so
   that assembling what it wrote always gives the same bytes.

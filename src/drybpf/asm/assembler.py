@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from drybpf.asm.foreign import translate
 from drybpf.asm.linker import Linker
 from drybpf.asm.parser import BadTokenError, Parsed, parse
 from drybpf.asm.source import Source
@@ -21,6 +22,7 @@ def assemble(text: str) -> bytes:
 
     A number as the target of a jump or a local call is a distance in slots from the next one;
     labels count slots as well.  The label `exit`, unless defined, is the first `exit` instruction.
+    The listings of llvm-objdump, bpftool and the kernel's verifier are read as they are.
     Raises `AssemblyError` at the first mistake.
     """
     linker = Linker()
@@ -35,7 +37,7 @@ def _sources(text: str) -> Iterator[tuple[Source, Parsed]]:
     complaint: AssemblyError | None = None
     for number, line in enumerate(text.split("\n"), 1):
         source = pending.continued(line) if pending else Source(line, number)
-        parsed = _parse(source, complaint)
+        source, parsed = _parse(source, complaint)
         yield source, parsed
         if parsed.unfinished < 0:
             pending = complaint = None
@@ -50,13 +52,32 @@ def _sources(text: str) -> Iterator[tuple[Source, Parsed]]:
         raise complaint
 
 
-def _parse(source: Source, complaint: AssemblyError | None) -> Parsed:
+def _parse(source: Source, complaint: AssemblyError | None) -> tuple[Source, Parsed]:
     """Parse; where an instruction of the line before finds no end, that was the mistake."""
     try:
-        if len(source.text) <= _CACHED_LENGTH:
-            return _parse_short(source.text)
-        return parse(source.text)
+        return source, _parsed(source.text)
     except BadTokenError as error:
         if complaint and error.start == 0:
             raise complaint from None
+        if not complaint and (listed := _listed(source)) is not None:
+            return listed
         raise source.error(error.reason, error.token) from None
+
+
+def _listed(source: Source) -> tuple[Source, Parsed] | None:
+    """A line of another tool's listing; None where it is none."""
+    try:
+        text = translate(source.text)
+    except ValueError as error:
+        raise source.error(str(error), 0) from None
+    if text is None:
+        return None
+    source = Source(text, source.line, source.column)
+    try:
+        return source, _parsed(text)
+    except BadTokenError as error:
+        raise source.error(error.reason, error.token) from None
+
+
+def _parsed(text: str) -> Parsed:
+    return _parse_short(text) if len(text) <= _CACHED_LENGTH else parse(text)
