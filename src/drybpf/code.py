@@ -43,6 +43,8 @@ class Code:
         references: Mapping[int, int] | None = None,
     ) -> None:
         """Decode; raises `DecodeError` where the length is no multiple of 8."""
+        if isinstance(bytecode, str | int):  # bytes() would make so many zeros of a number
+            raise TypeError(f"bytecode is bytes, not {type(bytecode).__name__}")
         self.bytecode = bytes(bytecode)
         self.name = name
         self.functions: Mapping[int, str] = MappingProxyType(dict(functions or {}))

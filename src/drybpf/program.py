@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from drybpf import interpreter, markup, meter, verifier
@@ -53,6 +54,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
         `space` holds the maps and data that it shares with other programs.
         """
         self.code = code
+        if not isinstance(hook, Hook | None):
+            raise TypeError(f"a hook is one of drybpf.HOOKS, as HOOKS['xdp'], not {hook!r}")
         self.hook = hook or Raw()
         own = helpers if isinstance(helpers, Helpers) else _helpers(helpers)
         self.helpers = self.hook.helpers(own)
@@ -336,12 +339,15 @@ def set_registers(state: State, registers: Mapping[int, int] | None) -> None:
     for number, value in (registers or {}).items():
         if number not in range(10):
             raise ValueError(f"r{number} cannot be set; r0 to r9 can")
-        state.registers[number] = value & (1 << 64) - 1
+        state.registers[number] = index(value) & (1 << 64) - 1
 
 
 def check_budget(budget: int | None) -> int | None:
     """Refuse a budget that is no number of instructions."""
-    if budget is not None and not 0 <= budget <= UNLIMITED:
+    if budget is None:
+        return None
+    budget = index(budget)
+    if not 0 <= budget <= UNLIMITED:
         raise ValueError(f"a budget is 0 to {UNLIMITED} instructions, or None; not {budget}")
     return budget
 

@@ -25,6 +25,8 @@ def assemble(text: str) -> bytes:
     The listings of llvm-objdump, bpftool and the kernel's verifier are read as they are.
     Raises `AssemblyError` at the first mistake.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"assembly is text, not {type(text).__name__}")
     linker = Linker()
     for source, parsed in _sources(text):
         linker.add(parsed.statements, source)

@@ -96,6 +96,10 @@ def as_instructions(program: bytes | Sequence[Instruction]) -> Sequence[Instruct
     """Decode a program that is bytes."""
     if isinstance(program, bytes | bytearray | memoryview):
         return decode(program)
+    for instruction in program:
+        if not isinstance(instruction, Instruction):
+            found = type(program if isinstance(program, str) else instruction).__name__
+            raise TypeError(f"a program is bytes, or a sequence of Instruction, not {found}")
     return program
 
 

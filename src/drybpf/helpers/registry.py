@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Protocol
 from weakref import WeakSet, ref
 
@@ -176,4 +177,4 @@ class Helpers(Mapping[int, Helper]):
 
 def _number(number: int | str) -> int:
     """The number of a helper that is named, or as it is."""
-    return helper_number(number) if isinstance(number, str) else number
+    return helper_number(number) if isinstance(number, str) else index(number)

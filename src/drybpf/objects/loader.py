@@ -182,7 +182,12 @@ def _overrides(entries: Mapping[str, Function], types: ProgramTypes) -> Mapping[
     """The type of each program: as asked for by its name or section, or as the section says."""
     if isinstance(types, ProgramType):
         return dict.fromkeys(entries, types)
+    if not isinstance(types, Mapping | None):
+        raise TypeError(f"types: a ProgramType, or one by name, is wanted, not {types!r}")
     asked = dict(types or {})
+    for kind in asked.values():
+        if not isinstance(kind, ProgramType):
+            raise TypeError(f"types: a ProgramType is wanted, as ProgramType.XDP, not {kind!r}")
     sections = {name: function.section.name for name, function in entries.items()}
     for name in asked:
         if name not in sections and name not in sections.values():

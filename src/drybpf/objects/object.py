@@ -53,6 +53,9 @@ class Object:
         kfuncs: Mapping[str, Helper] | None = None,
     ) -> None:
         """Place the data of a file, make its maps; a program is linked when it is asked for."""
+        for name, given in (maps or {}).items():
+            if not isinstance(given, Map):
+                raise TypeError(f"maps: a Map is wanted for {name!r}, not {type(given).__name__}")
         self.file = file
         self.helpers = Helpers(parent=helpers)
         for name, function in {**MEMORY_FUNCTIONS, **(kfuncs or {})}.items():
