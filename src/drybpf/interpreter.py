@@ -414,10 +414,14 @@ def _packet_load(_: Code, pc: int, instruction: Instruction) -> Step:
         registers = state.registers
         offset = signed(imm + (registers[src] if indirect else 0), 32)
         begin, end = state.packet
-        if offset < 0 or begin + offset + size > end:
+        data: bytes | None = None
+        if offset < 0:
+            data = state.hook.before(state.memory.read(begin, end - begin), offset, size)
+        elif begin + offset + size <= end:
+            data = state.memory.read(begin + offset, size)
+        if data is None:
             registers[0] = 0  # out of range ends the program, from any depth
             raise _Finished
-        data = state.memory.read(begin + offset, size)
         registers[:6] = [int.from_bytes(data, "big"), 0, 0, 0, 0, 0]
         return behind
 

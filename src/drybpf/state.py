@@ -102,6 +102,11 @@ class HookState:
     chosen: Socket | None = None  # to which the packet or the connection was given
     shown: int = 0  # bytes for the reader of an iterator's file
 
+    def before(self, packet: bytes, offset: int, size: int) -> bytes | None:
+        """What a legacy packet load finds at a negative offset; None where nothing is."""
+        del packet, offset, size
+        return None
+
     def copy(self) -> Self:
         """Copy what can change."""
         return replace(

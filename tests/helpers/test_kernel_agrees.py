@@ -47,6 +47,21 @@ def test_load_bytes() -> None:
     assert check(["68 skb w0 stack:32 32 w1"], product(OFFSETS, (0, 1, 2))) > 5
 
 
+NETWORK, LINK = -0x10_0000, -0x20_0000  # SKF_NET_OFF, SKF_LL_OFF
+
+
+@pytest.mark.parametrize("load", ["ldabs{0} {1}", "mov r7, {1}\nldind{0} r7, 0"])
+def test_legacy_loads_from_a_header_on(load: str) -> None:
+    begins = (0, 1, 9, LENGTH - 18, LENGTH - 14, LENGTH - 4, LENGTH - 1, LENGTH, 0xF_FFFF)
+    offsets = [start + begin for start in (NETWORK, LINK) for begin in begins]
+    seen = set()
+    for size, offset in product("bhw", (*offsets, LINK - 1, NETWORK - 1, -1, -(1 << 31))):
+        text = f"mov r6, r1\n{load.format(size, offset)}\nexit"
+        program = Program.from_asm(text, hook=HOOKS["sched_cls"])
+        seen |= {agree(program, FRAMES[name]) for name in ("ipv4", "vlan")}
+    assert len(seen) > 20
+
+
 FIELDS = (
     (0, 0),
     (0x1234, 0xFFFF),

@@ -10,6 +10,7 @@ from drybpf.state import Context, HookState
 
 CHECKSUM_NONE, CHECKSUM_UNNECESSARY, CHECKSUM_COMPLETE, CHECKSUM_PARTIAL = range(4)
 ETHERNET = 14  # bytes of an Ethernet header
+_NETWORK, _LINK = -0x10_0000, -0x20_0000  # SKF_NET_OFF, SKF_LL_OFF: where such offsets begin
 
 
 @dataclass(slots=True)
@@ -29,6 +30,21 @@ class SkbState(HookState):
     received: TunnelInfo | None = None  # of the tunnel that the packet came through
     sent: TunnelInfo | None = None  # of the one that it is to take
     encapsulated: bool = False
+
+    def before(self, packet: bytes, offset: int, size: int) -> bytes | None:
+        """Negative offsets count from the network header or from the link header.
+
+        As the kernel's `bpf_internal_load_pointer_neg_helper`.
+        """
+        start = len(self.hidden)  # of the packet, in the frame
+        if offset >= _NETWORK:
+            at = start + self.network + offset - _NETWORK
+        elif offset >= _LINK and (self.network or self.hidden):
+            at = offset - _LINK
+        else:
+            return None
+        frame = self.hidden + packet
+        return frame[at : at + size] if at + size <= len(frame) else None
 
 
 def skb_of(context: Context) -> SkbState:

@@ -262,10 +262,15 @@ def _packet_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
     f.line(f"br i1 {inside}, label %in{name}, label %beyond{name}")
 
     def cold() -> None:
-        """Out of range ends the program: here at depth 0, else by the interpreter."""
+        """Out of range ends the program: here at depth 0, else by the interpreter.
+
+        A negative offset, which may count from a header, is always the interpreter's.
+        """
         f.label(f"beyond{name}")
         outermost = f.value("icmp eq i64 %depth, 0")
-        f.line(f"br i1 {outermost}, label %end{name}, label %deep{name}")
+        positive = f.value(f"icmp ule i64 {offset}, {M32 >> 1}")
+        ends = f.value(f"and i1 {outermost}, {positive}")
+        f.line(f"br i1 {ends}, label %end{name}, label %deep{name}")
         f.label(f"end{name}")
         if f.options.counting and uncounted > 1:
             f.line(f"call void @count(ptr %st, i64 {1 - uncounted})")
