@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 
 from drybpf import flow
@@ -22,6 +23,7 @@ def check(code: Code, helpers: Container[int] | None) -> Objections:
     """Yield every objection to a program that passed the structural checks."""
     described = [_describe(instruction) for instruction in code.slots]
     written = _written_before(code, described)
+    answering = {0, *_callbacks(described)}
     for pc, pair in enumerate(described):
         if pair is None:
             continue
@@ -31,6 +33,8 @@ def check(code: Code, helpers: Container[int] | None) -> Objections:
         if known is None:
             yield pc, "unreachable"
             continue
+        if pair[1].flow == "exit" and _function(code, pc) not in answering:
+            continue  # a function that programs call need not have a result
         for register in _reads(*pair):
             if not known >> register & 1:
                 yield pc, f"r{register} is read but was never written"
@@ -67,13 +71,28 @@ def _reads(instruction: Instruction, row: Row) -> Iterator[int]:
         yield 0
 
 
+def _function(code: Code, pc: int) -> int:
+    """The first slot of the function that a slot lies in."""
+    return flow.function_bounds(code.entries, len(code), pc)[0]
+
+
+def _callbacks(described: Sequence[Described | None]) -> Iterator[int]:
+    """The functions whose addresses are taken: the kernel wants a result of them."""
+    for pc, pair in enumerate(described):
+        if pair and pair[1].semantics == "lddw_code_addr":
+            yield pc + 1 + pair[0].imm
+
+
 def _written_before(code: Code, described: Sequence[Described | None]) -> list[int | None]:
     """For each slot the registers, as bits, that are written on every way to it.
 
-    None where no way leads.  A callee's arguments are what all its callers have written.  Bits
-    only ever vanish, so each slot is visited at most a dozen times.
+    None where no way leads.  A callee's arguments are what all its callers have written, and r0
+    is written behind a call if it is at every exit of the callee.  Bits only ever vanish, so each
+    slot is visited at most a dozen times.
     """
     written: list[int | None] = [None] * len(code)
+    callers: dict[int, set[int]] = defaultdict(set)
+    void: set[int] = set()  # the functions that may return without a result
     work = [(0, _CONTEXT | _FRAME_POINTER)]
     while work:
         pc, arriving = work.pop()
@@ -85,6 +104,16 @@ def _written_before(code: Code, described: Sequence[Described | None]) -> list[i
         written[pc] = meeting
         work.extend(_callees(pc, *pair, meeting))
         leaving = _after(*pair, meeting)
+        if pair[1].semantics == "call_local":
+            callee = pc + 1 + pair[0].imm
+            callers[callee].add(pc)
+            leaving &= ~_R0 if callee in void else _ALL
+        elif pair[1].flow == "exit" and not meeting & _R0:
+            function = _function(code, pc)
+            if function not in void:
+                void.add(function)
+                # Behind its calls, all else is as it was.
+                work.extend((caller + 1, _ALL & ~_R0) for caller in callers[function])
         work.extend((following, leaving) for following in flow.successors(code.slots, pc))
     return written
 
