@@ -9,6 +9,7 @@ import pytest
 
 from drybpf.errors import BudgetExceeded, MemoryFault
 from drybpf.hooks import Xdp
+from drybpf.host import Host
 from drybpf.program import Program
 
 SECOND_BYTE = "ldxb r0, [r1+1]\nexit"
@@ -119,3 +120,15 @@ def test_nothing_is_kept_alive() -> None:
     del program, function
     gc.collect()
     assert ghost() is None
+
+
+def test_a_program_without_maps_knows_its_processor() -> None:
+    """Its word of the run was written for programs with maps only: others got what lay there."""
+    program = Program.from_asm("call 8\nexit", hook=Xdp(), host=Host(cpu=3), engine="jit")
+    packets = [bytes(64)] * 3
+    for cpu in (3, 5):
+        program.host.cpu = cpu
+        assert [program(packet) for packet in packets] == [cpu] * 3
+        assert list(program.run_batch(packets)) == [cpu] * 3
+        assert program.run(packets[0]).value == cpu
+        assert program.run(packets[0], engine="interpreter").value == cpu

@@ -65,11 +65,13 @@ def place_of_epochs(setting: Setting) -> str:
 
 def words_of_space(setting: Setting) -> str:
     """The words that are the same in all runs of a bound program: from its environment."""
-    words = {layout.STORES: layout.ENV_STORES, layout.CPU: layout.ENV_CPU}
+    words = {layout.CPU: layout.ENV_CPU}
+    if setting.spaced or setting.numbered:
+        words[layout.STORES] = layout.ENV_STORES
     if setting.numbered:
         words[layout.PROGRAMS] = layout.ENV_PROGRAMS
     lines: list[str] = []
-    for word, source in words.items() if setting.spaced or setting.numbered else ():
+    for word, source in words.items():
         lines += [
             f"%es{word} = getelementptr i64, ptr @env, i64 {source}",
             f"%ev{word} = load i64, ptr %es{word}",
