@@ -309,3 +309,16 @@ def test_numbered_lines_without_bytes() -> None:
 def test_functions_of_a_listing_are_labels() -> None:
     text = "0000000000000000 <f>:\n 0:\tif r1 == 0 goto LBB0_1\n0000000000000008 <LBB0_1>:\n1: exit"
     assert assemble(text) == assemble("if r1 == 0 goto +0 exit")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/* one */ r0 = 1 /* two */ exit /**/",
+        "r0 /**/ = /* * / **/ 1\nexit /* not closed",
+        "r0 = 1 // /*\nexit # */",
+        "/* a */ /* b */ mov r0, /* ; # // */ 1\nexit//* c",
+    ],
+)
+def test_comments_within_lines(text: str) -> None:
+    assert assemble(text) == assemble("r0 = 1 exit")

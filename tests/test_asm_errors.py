@@ -10,6 +10,8 @@ from drybpf.asm import assemble
 from drybpf.errors import AssemblyError
 
 MISTAKES = [  # text, line, column, part of the reason
+    ("/* one\ntwo */ exit", 2, 1, "unknown instruction 'two'"),
+    ("/* one */ */ exit", 1, 12, "not '/'"),
     ("0:\n", 1, 1, "'0' cannot name a label"),
     ("0: (b7)", 1, 4, "expected an instruction, not '('"),
     ("0: (b7) frob r1", 1, 9, "unknown instruction 'frob'"),

@@ -69,7 +69,8 @@ signed number, `s/` and its like are signed operations; all else is unsigned and
   unless defined, is the first `exit`.  `name:` defines a label.
   The kernel's `goto pc+3` and llvm-objdump's `goto +3 <symbol>` are read as well, and so are whole
   listings of llvm-objdump, bpftool and the kernel's log, with their numbers, bytes and titles.
-- `#`, `;` and `//` begin a comment.  Blanks and line ends separate instructions.
+- `#`, `;` and `//` begin a comment; `/* … */` is one within a line.  Blanks and line ends
+  separate instructions.
 - `.quad 0x…` is a slot as it is.  The disassembler writes it for what no text can express, so
   that assembling what it wrote always gives the same bytes.
 

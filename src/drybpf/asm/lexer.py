@@ -10,6 +10,7 @@ import re
 _TOKEN = re.compile(
     r"""
       (?: [#;] | // ) [^\n]*+                   # a comment gives an empty token
+    | /\* (?: (?! \*/ ) [^\n] )*+ (?: \*/ )?      # so does one within a line, or at its end
     | ( [+-] [ \t]*+ [0-9] [0-9A-Za-z_]*+       # a number with its sign
       | [0-9] [0-9A-Za-z_]*+
       | \{ [a-z0-9_:]++ \}                      # an operand of a template
