@@ -65,7 +65,12 @@ class Code:
     @cached_property
     def fuel(self) -> Mapping[int, int]:
         """What each fuel point charges, by its slot; both engines read this table."""
-        return flow.fuel_points(self.slots, self.entries)
+        return flow.fuel_points(self.ways, self.entries)
+
+    @cached_property
+    def ways(self) -> tuple[tuple[int, ...], ...]:
+        """The slots that may come next within the function, by the slot (`flow.successors`)."""
+        return tuple(flow.successors(self.slots, pc) for pc in range(len(self.slots)))
 
     @cached_property
     def branches(self) -> Mapping[int, int]:

@@ -67,8 +67,8 @@ def branches(slots: Slots) -> dict[int, int]:
     return found
 
 
-def fuel_points(slots: Slots, entries: Sequence[int]) -> dict[int, int]:
-    """What each fuel point charges, by its slot.
+def fuel_points(ways: Sequence[Sequence[int]], entries: Sequence[int]) -> dict[int, int]:
+    """What each fuel point charges, by its slot; `ways` are the successors of each slot.
 
     Points are the entries of functions and the targets of backward jumps.  A point charges for
     the longest way from it to the next point, in instructions, so that a budget of N never runs
@@ -76,16 +76,15 @@ def fuel_points(slots: Slots, entries: Sequence[int]) -> dict[int, int]:
     pass from the end to the start finds the longest.
     """
     points = set(entries)
-    nexts = [successors(slots, pc) for pc in range(len(slots))]
-    for pc, following in enumerate(nexts):
+    for pc, following in enumerate(ways):
         points.update(behind for behind in following if 0 <= behind <= pc)
-    longest = [0] * (len(slots) + 1)  # from a slot to the next point, the slot's own included
-    for pc in range(len(slots) - 1, -1, -1):
+    longest = [0] * (len(ways) + 1)  # from a slot to the next point, the slot's own included
+    for pc in range(len(ways) - 1, -1, -1):
         longest[pc] = 1 + max(
             (
                 longest[behind]
-                for behind in nexts[pc]
-                if behind not in points and 0 <= behind < len(slots)
+                for behind in ways[pc]
+                if behind not in points and 0 <= behind < len(ways)
             ),
             default=0,
         )

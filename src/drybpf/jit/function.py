@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from drybpf import flow
 from drybpf.code import Code
 from drybpf.isa import Instruction
 from drybpf.isa.semantics import ACCESSES, LOADS, M32
@@ -124,7 +123,7 @@ class FunctionText(Text):
     def _find_leaders(self) -> set[int]:
         leaders = {self.entry, self.entry if self.start is None else self.start}
         for pc in self.reached:
-            following = flow.successors(self.code.slots, pc)
+            following = self.code.ways[pc]
             instruction = self.code.slots[pc]
             row = instruction.row if instruction else None
             if row is not None and row.flow != "next":
@@ -157,8 +156,7 @@ class FunctionText(Text):
     @cached_property
     def has_loops(self) -> bool:
         """Whether control ever goes back."""
-        slots = self.code.slots
-        return any(to <= pc for pc in self.reached for to in flow.successors(slots, pc))
+        return any(to <= pc for pc in self.reached for to in self.code.ways[pc])
 
     def _may_escape(self, pc: int) -> bool:
         instruction = self.code.slots[pc]

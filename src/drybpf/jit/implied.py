@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from drybpf import flow
 from drybpf.isa import Instruction
 from drybpf.isa.semantics import ACCESSES, CONDITIONS, LOADS, M32, M64
 from drybpf.jit.provenance import Pointer
@@ -94,6 +93,8 @@ class _Pass:
                 entered.registers[number] = _constant(int(value))
         self._arriving[f.entry] = [entered]
         for first, slots in f.blocks.items():  # all ways lead forward
+            if not f.code.ways[slots[-1]] and len(slots) == 1:  # an exit, of which nothing hangs
+                continue
             state = self._meeting(first, self._arriving.pop(first, [State()]))
             for pc in slots:
                 instruction = f.code.slots[pc]
@@ -189,7 +190,7 @@ class _Pass:
         """Send what is known behind the last instruction of a block on all ways from it."""
         f = self._f
         instruction = f.code.slots[pc]
-        ways = flow.successors(f.code.slots, pc)
+        ways = f.code.ways[pc]
         semantics = instruction.row.semantics if instruction and instruction.row else ""
         for way in ways:
             sent = state.copy() if len(ways) > 1 else state

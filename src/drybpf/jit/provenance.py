@@ -85,7 +85,7 @@ class Analysis:
             if instruction is None:
                 return []
             state = self._after(pc, instruction, state)
-            following = flow.successors(slots, pc)
+            following = self._code.ways[pc]
             if len(following) != 1 or following[0] in self._blocks or following[0] <= pc:
                 return [(behind, state) for behind in following]
             pc = following[0]
