@@ -21,13 +21,12 @@ from drybpf.errors import ExecutionError
 from drybpf.helpers import Helpers
 from drybpf.hooks import Raw, Xdp
 from drybpf.host import Host
-from drybpf.isa.semantics import LOADS, M64
+from drybpf.isa.semantics import ACCESSES, LOADS, M64
 from drybpf.jit import module
 from drybpf.jit.choices import Choices
 from drybpf.jit.function import FunctionText
 from drybpf.jit.graph import Block
 from drybpf.jit.instructions import EMITTERS
-from drybpf.jit.loops import access_size
 from drybpf.jit.provenance import analyse
 from drybpf.jit.surroundings import StoreShape, Surroundings
 from drybpf.memory import DATA, PACKET, Region
@@ -224,7 +223,7 @@ class _Watch:
         guess = self._text.region(pc, instruction)
         region = None if guess is None else state.memory.at(guess)
         self._tally.accesses += 1
-        if region is None or not _lies_in(region, address, access_size(semantics)):
+        if region is None or not _lies_in(region, address, ACCESSES[semantics]):
             raise Wrong(f"loop at {header}: access at {pc} to {address:#x}, outside {region}")
 
     def _check_fuel(self, state: State, header: Block) -> None:

@@ -104,7 +104,7 @@ def _blocks(code: Code) -> Iterator[tuple[int, int]]:
     for pc in starts:
         instruction = code.slots[pc]
         if instruction is not None and instruction.row and instruction.row.flow != "next":
-            leaders.update(flow.successors(code.slots, pc))
+            leaders.update(code.ways[pc])
             leaders.add(pc + instruction.slots)
     first = None
     previous = 0
@@ -153,7 +153,7 @@ def _edges(
                     yield Edge(first, callee, "call", count)
         last = block.last
         times = None if executed is None else executed.get(last, 0)
-        following = flow.successors(code.slots, last)
+        following = code.ways[last]
         for behind in dict.fromkeys(following):
             if behind not in blocks:
                 continue

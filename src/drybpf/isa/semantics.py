@@ -127,7 +127,7 @@ _COMPARE_64: dict[str, Condition] = {
 }
 _SIGN_64, _SIGN_32 = 1 << 63, 1 << 31
 # Flipping the sign bit turns the order of signed numbers into that of unsigned ones.
-_UNSIGNED_OF = {"jsgt": "jgt", "jsge": "jge", "jslt": "jlt", "jsle": "jle"}
+UNSIGNED_OF = {"jsgt": "jgt", "jsge": "jge", "jslt": "jlt", "jsle": "jle"}
 
 
 def _low_half(compare: Condition) -> Condition:
@@ -141,8 +141,8 @@ def _flipped(compare: Condition, sign: int, mask: int) -> Condition:
 CONDITIONS: dict[str, Condition] = {
     **{f"{name}64": compare for name, compare in _COMPARE_64.items()},
     **{f"{name}32": _low_half(compare) for name, compare in _COMPARE_64.items()},
-    **{f"{n}64": _flipped(_COMPARE_64[u], _SIGN_64, M64) for n, u in _UNSIGNED_OF.items()},
-    **{f"{n}32": _flipped(_COMPARE_64[u], _SIGN_32, M32) for n, u in _UNSIGNED_OF.items()},
+    **{f"{n}64": _flipped(_COMPARE_64[u], _SIGN_64, M64) for n, u in UNSIGNED_OF.items()},
+    **{f"{n}32": _flipped(_COMPARE_64[u], _SIGN_32, M32) for n, u in UNSIGNED_OF.items()},
 }
 
 _ATOMIC_OPERATIONS = {

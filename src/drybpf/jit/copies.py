@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from drybpf.flow import successors
 from drybpf.isa import Instruction
 from drybpf.jit.affine import Symbol
 from drybpf.jit.bounds import bounds
@@ -144,7 +143,7 @@ class Copies:
         f = self._f
         slots = f.code.slots
         following = {
-            first: [to for to in successors(slots, pcs[-1]) if to in f.blocks]
+            first: [to for to in f.code.ways[pcs[-1]] if to in f.blocks]
             for first, pcs in f.blocks.items()
         }
         if not any(to <= first for first, ways in following.items() for to in ways):

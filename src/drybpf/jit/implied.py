@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drybpf.isa import Instruction
-from drybpf.isa.semantics import ACCESSES, CONDITIONS, LOADS, M32, M64
+from drybpf.isa.semantics import ACCESSES, CONDITIONS, LOADS, M32, M64, UNSIGNED_OF
 from drybpf.jit.provenance import Pointer
 from drybpf.memory import CONTEXT, PACKET, SLOT_SIZE
 
@@ -210,9 +210,9 @@ class _Pass:
             b = state.registers.get(instruction.src)
         if a is None or b is None or (LENGTH not in a.symbols and LENGTH not in b.symbols):
             return
-        if max(a.most, b.most) >> (bits - 1 if name in _SIGNED else bits):
+        if max(a.most, b.most) >> (bits - 1 if name in UNSIGNED_OF else bits):
             return
-        for lesser, greater, gap in _ORDERS.get((_SIGNED.get(name, name), taken), ()):
+        for lesser, greater, gap in _ORDERS.get((UNSIGNED_OF.get(name, name), taken), ()):
             small, large = (a, b) if (lesser, greater) == ("dst", "src") else (b, a)
             rest = _without(large.symbols, (LENGTH,))
             symbols = None if rest is None else _without(small.symbols, rest)
@@ -307,7 +307,6 @@ _RULES: Mapping[str, _Bound] = {
 }
 _WIDTHS = {f"{kind}{n}": (1 << n) - 1 for kind in ("be", "le", "bswap") for n in (16, 32, 64)}
 
-_SIGNED = {"jsgt": "jgt", "jsge": "jge", "jslt": "jlt", "jsle": "jle"}
 # What a comparison says where it is taken, or not: one operand plus a number is at most the other.
 _ORDERS: Mapping[tuple[str, bool], tuple[tuple[str, str, int], ...]] = {
     ("jgt", True): (("src", "dst", 1),),

@@ -46,6 +46,7 @@ from dataclasses import dataclass, field, replace
 
 from drybpf.isa import Instruction
 from drybpf.isa.semantics import (
+    ACCESSES,
     ATOMICS,
     COMPARE_EXCHANGE,
     CONVERSIONS,
@@ -316,7 +317,7 @@ class Analysis:
         address = add(state.get(base), constant(instruction.offset))
         region = self.body.region(pc, instruction)
         if base != 10:
-            walk.touches.append(Touch(pc, block, address, access_size(semantics), region))
+            walk.touches.append(Touch(pc, block, address, ACCESSES[semantics], region))
         return address, region
 
     def _write(
@@ -324,7 +325,7 @@ class Analysis:
     ) -> None:
         row = instruction.row
         semantics = row.semantics if row else ""
-        size = access_size(semantics)
+        size = ACCESSES[semantics]
         address, region = self._touch(walk, block, pc, instruction, state)
         place = _place(address)
         if region in (None, STACK) and place is None:
@@ -342,13 +343,6 @@ class Analysis:
             state.pop(0, None)
         elif row is not None and row.writes:
             state.pop(instruction.src, None)
-
-
-def access_size(semantics: str) -> int:
-    """The bytes that a load, store or atomic operation touches."""
-    if semantics in LOADS:
-        return LOADS[semantics][0]
-    return STORES.get(semantics) or (4 if "32" in semantics else 8)
 
 
 def _put(state: State, which: Symbol, value: Known) -> None:

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from drybpf import flow
 from drybpf.code import Code
 from drybpf.isa import Instruction
 from drybpf.isa.semantics import PACKET_LOADS
@@ -146,7 +145,7 @@ def slots_of(code: Code, first: int, last: int) -> Iterator[int]:
 
 def _edges(code: Code, blocks: Mapping[int, int]) -> Iterator[Edge]:
     for first, last in blocks.items():
-        following = flow.successors(code.slots, last)
+        following = code.ways[last]
         if not following:
             yield first, OUTSIDE
         for behind in dict.fromkeys(following):
@@ -175,7 +174,7 @@ def _frequencies(code: Code, blocks: Mapping[int, int], entry: int) -> dict[int,
     share = dict.fromkeys(blocks, 0.0)
     share[entry] = 1.0
     for first, last in blocks.items():
-        following = dict.fromkeys(flow.successors(code.slots, last))
+        following = dict.fromkeys(code.ways[last])
         for behind in following:
             if behind > first:
                 odds = 1.0 if len(following) == 1 else 0.3 if behind != last + 1 else 0.7
@@ -191,7 +190,7 @@ def _weight(
         return frequency[target]
     weight = frequency[source]
     last = blocks[source]
-    if len(set(flow.successors(code.slots, last))) == 2:
+    if len(set(code.ways[last])) == 2:
         back = OUTSIDE < target <= source
         weight *= 0.9 if back else 0.7 if target == last + 1 else 0.3
     return weight

@@ -114,7 +114,7 @@ def _written_before(code: Code, described: Sequence[Described | None]) -> list[i
                 void.add(function)
                 # Behind its calls, all else is as it was.
                 work.extend((caller + 1, _ALL & ~_R0) for caller in callers[function])
-        work.extend((following, leaving) for following in flow.successors(code.slots, pc))
+        work.extend((following, leaving) for following in code.ways[pc])
     return written
 
 

@@ -45,15 +45,24 @@ def insert(index: int, mask: int, code: int, entry: int) -> int:
 
 
 @restricted
-def exchange(index: int, mask: int, code: int, entry: int, other: int) -> int:
-    """Let another entry, of the same key, be found where one is."""
+def slot_of(index: int, mask: int, code: int, entry: int) -> int:
+    """The slot that an entry is in, above the mask where it is in none."""
     at = code & mask
     left = mask
     while load64(index + at * 8) & ENTRY != entry + 1:
         at = at + 1 & mask
         left -= 1
         if not left:
-            return 0
+            return mask + 1
+    return at
+
+
+@restricted
+def exchange(index: int, mask: int, code: int, entry: int, other: int) -> int:
+    """Let another entry, of the same key, be found where one is."""
+    at = slot_of(index, mask, code, entry)
+    if at > mask:
+        return 0
     store64(index + at * 8, code << 32 | other + 1)
     return 1
 
@@ -61,13 +70,9 @@ def exchange(index: int, mask: int, code: int, entry: int, other: int) -> int:
 @restricted
 def remove(index: int, mask: int, code: int, entry: int) -> int:
     """Take an entry out; those that were pushed on by it move back."""
-    gap = code & mask
-    left = mask
-    while load64(index + gap * 8) & ENTRY != entry + 1:
-        gap = gap + 1 & mask
-        left -= 1
-        if not left:
-            return 0
+    gap = slot_of(index, mask, code, entry)
+    if gap > mask:
+        return 0
     at = gap
     left = mask
     while left:
