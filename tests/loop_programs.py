@@ -2,7 +2,8 @@
 
 Counters of any width and step, tests of any kind at the top or the bottom, bounds that wrap, steps
 that do not divide, counters with a second name, exits in the middle, nests over one base, spilled
-counters and bases; accesses that just fit, or just do not.
+counters and bases; accesses that just fit, or just do not; counters in two registers, and tests
+where both sides move.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ SIZES = (("b", 1), ("h", 2), ("w", 4), ("dw", 8))
 EDGES = (0, 1, -1, 1 << 31, (1 << 31) - 1, 1 << 32, (1 << 32) - 1, 1 << 63, (1 << 63) - 1)
 STACK_BASE = 256  # bytes below r10 of an array on the stack
 SPILLS = (-264, -272, -280)
+_MIRRORED = {"jlt": "jgt", "jgt": "jlt", "jle": "jge", "jge": "jle", "jslt": "jsgt", "jsgt": "jslt"}
 
 
 class Loops:
@@ -29,6 +31,8 @@ class Loops:
         self.lines: list[str] = []
         self.labels = 0
         self.ends: list[str] = []  # the labels behind the loops that are open
+        self.beside = Random(f"beside {seed}")  # noqa: S311 (for what came later than the rest)
+        self.mode = self.beside.choice(("", "", "", "follow", "chase"))
 
     def program(self) -> str:
         self.lines += {
@@ -90,6 +94,7 @@ class Loops:
         head, end = self.label("head"), self.label("end")
         step = self.start(counter, width)
         top = self.chance(0.3)
+        second = self.begin_second(counter, step)
         self.lines.append(f"{head}:")
         self.ends.append(end)
         if top:
@@ -100,13 +105,32 @@ class Loops:
             self.loop(depth + 1)
         if self.chance(0.3):
             self.part(counter, depth, head)
+        self.lines += second[:1]
         self.advance(counter, width, step)
+        self.lines += second[1:]
         if top:
             self.lines.append(f"ja {head}")
         else:
             self.test(counter, head, stays=True)
         self.ends.pop()
         self.lines.append(f"{end}:")
+
+    def begin_second(self, counter: str, step: object) -> list[str]:
+        """Give r9 a value that belongs to a counter; what changes it before and behind the step."""
+        choose = self.beside.choice
+        if self.mode == "follow":  # what the counter was, plus a constant, or nearly
+            apart, early = choose((0, 0, 1, 4, -1)), choose((True, False))
+            ahead = 0 if early or not isinstance(step, int) else step
+            first = apart - (step if isinstance(step, int) else 0) + ahead + choose((0, 0, 0, 1))
+            self.lines += [f"mov64 r9, {counter}", f"add64 r9, {first}"]
+            change = f"mov64 r9, {counter}\nadd64 r9, {apart}"
+            use = "mov64 r4, r9\nadd64 r4, r6\nldxb r5, [r4]\nadd64 r0, r5\n"
+            use = use if choose((True, False)) else ""
+            return [use + change] if early else [use or "mov64 r5, 0", change]
+        if self.mode == "chase":
+            self.lines.append(f"mov64 r9, {choose(('r7', 'r7', 64, 40, 17, 3, 'r6'))}")
+            return ["mov64 r5, 0", f"add64 r9, {choose((-1, -1, -1, -2, -3, 1, 2, -8))}"]
+        return []
 
     def start(self, counter: str, width: object) -> object:
         """Give a counter its first value and a pointer its place; the result is the step."""
@@ -174,6 +198,10 @@ class Loops:
         elif kind < 0.52:
             self.lines += [f"mov64 r4, {counter}", f"add64 r4, {self.pick(1, 4, -1, 8)}"]
             left = "r4"
+        if self.mode == "chase" and self.beside.random() < 0.6:
+            left, right = self.beside.choice(((counter, "r9"), (counter, "r9"), ("r9", counter)))
+            if left == "r9" and relation in _MIRRORED:
+                relation = _MIRRORED[relation]
         self.lines.append(f"{relation}{bits} {left}, {right}, {target}")
 
     def slots(self) -> None:

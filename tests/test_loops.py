@@ -20,7 +20,8 @@ from drybpf.jit.affine import Known, Value
 from drybpf.jit.choices import Choices, Module
 from drybpf.jit.compiled import Jit
 from drybpf.jit.graph import graph
-from drybpf.jit.loops import Analysis, Plan
+from drybpf.jit.loops import Analysis, Movement, Plan
+from drybpf.jit.loops import Test as LoopTest
 from drybpf.jit.module import emit_module
 from drybpf.jit.runtime import runtime
 from drybpf.jit.trips import Numbers, passes
@@ -78,7 +79,7 @@ def _plans(code: Code, monkeypatch: pytest.MonkeyPatch) -> dict[int, Plan]:
         ("17_lpm", 3, 2),
         ("18_json", 1, 1),
         ("19_bloom", 2, 2),
-        ("20_maglev", 5, 1),
+        ("20_maglev", 4, 1),  # the fifth is anywhere in a table of unknown size
     ],
 )
 def test_benchmarks_gain(
@@ -145,6 +146,138 @@ def test_what_moves_otherwise_is_left_alone(text: str, monkeypatch: pytest.Monke
         assert not plan.proved & loads
     for length in (0, 1, 63, 64, 65, 200):
         run_everywhere(text, bytes(range(length)))
+
+
+PAIRS = {
+    "a counter in two registers": """
+        mov64 r0, 0
+        mov64 r3, 0
+        mov64 r4, 0
+        l: mov64 r5, r1
+        add64 r5, r3
+        ldxb r6, [r5]
+        add64 r0, r6
+        add64 r4, 1
+        mov64 r3, r4
+        jlt r3, r2, l
+        exit""",
+    "a counter in three, one behind the other": """
+        mov64 r0, 0
+        mov64 r3, 0
+        mov64 r4, 1
+        mov64 r5, 2
+        l: mov64 r6, r1
+        add64 r6, r3
+        ldxb r6, [r6]
+        add64 r0, r6
+        mov64 r3, r4
+        mov64 r4, r5
+        add64 r5, 1
+        jlt r3, r2, l
+        exit""",
+    "ends that meet": """
+        mov64 r0, 0
+        jeq r2, 0, e
+        mov64 r3, 0
+        l: add64 r2, -1
+        mov64 r4, r1
+        add64 r4, r3
+        mov64 r5, r1
+        add64 r5, r2
+        ldxb r6, [r4]
+        ldxb r7, [r5]
+        stxb [r4], r7
+        stxb [r5], r6
+        add64 r3, 1
+        jlt r3, r2, l
+        e: exit""",
+    "ends that are to be the same": """
+        mov64 r0, 0
+        mov64 r3, 0
+        and64 r2, -2
+        jeq r2, 0, e
+        l: mov64 r4, r1
+        add64 r4, r3
+        ldxb r6, [r4]
+        add64 r0, r6
+        add64 r3, 1
+        add64 r2, -1
+        jne r3, r2, l
+        e: exit""",
+}
+
+
+@pytest.mark.parametrize("text", PAIRS.values(), ids=PAIRS)
+def test_two_registers_that_move_together(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = Code(assemble(text))
+    touched = {pc for pc, i in enumerate(code.slots) if i and i.row and "xb" in i.row.mnemonic}
+    (plan,) = _plans(code, monkeypatch).values()
+    assert plan.proved == touched
+    assert plan.points
+    for length in (0, 1, 2, 3, 63, 64, 65, 200):
+        run_everywhere(text, bytes(range(length)))
+
+
+APART = {
+    "a second register that begins elsewhere": """
+        mov64 r0, 0
+        mov64 r3, 100
+        mov64 r4, 0
+        l: mov64 r5, r1
+        add64 r5, r3
+        ldxb r6, [r5]
+        add64 r0, r6
+        add64 r4, 1
+        mov64 r3, r4
+        jlt r3, 64, l
+        exit""",
+    "one in an inner loop, right the first time only": """
+        mov64 r0, 0
+        mov64 r7, 0
+        mov64 r3, 0
+        o: mov64 r4, 0
+        l: mov64 r5, r1
+        add64 r5, r3
+        ldxb r6, [r5]
+        add64 r0, r6
+        add64 r4, 1
+        mov64 r3, r4
+        jlt r3, 8, l
+        mov64 r3, 90
+        add64 r7, 1
+        jlt r7, 3, o
+        exit""",
+    "an end that falls below 0": """
+        mov64 r0, 0
+        mov64 r3, 0
+        mov64 r4, 1
+        l: mov64 r5, r1
+        add64 r5, r3
+        ldxb r6, [r5]
+        add64 r0, r6
+        add64 r3, 1
+        add64 r4, -2
+        jlt r3, r4, l
+        exit""",
+    "ends that pass each other": """
+        mov64 r0, 0
+        mov64 r3, 0
+        l: mov64 r5, r1
+        add64 r5, r3
+        ldxb r6, [r5]
+        add64 r0, r6
+        add64 r3, 1
+        add64 r2, -1
+        jne r3, r2, l
+        exit""",
+}
+
+
+@pytest.mark.parametrize("text", APART.values(), ids=APART)
+def test_two_registers_that_move_apart(text: str) -> None:
+    """The guard must not hold, and so the access outside is found."""
+    for length in (0, 1, 2, 3, 63, 64, 65, 200):
+        run_everywhere(text, bytes(range(length)), budget=5000)
 
 
 def test_a_loop_without_a_counter_keeps_its_fuel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +398,40 @@ def test_passes_are_those_of_the_loop(relation: str, is_signed: bool) -> None:
         while passed <= 101 and _TESTS[relation](value ^ sign, bound ^ sign):
             value, passed = value + step & M64, passed + 1
         assert passed == count, (first, bound, step)
+    assert sure > 300
+
+
+@pytest.mark.parametrize("relation", _TESTS)
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_passes_where_both_sides_move(relation: str, is_signed: bool) -> None:
+    random, sure = Random(8), 0  # noqa: S311 (as above)
+    if relation in ("gt", "ge"):
+        return  # they are turned
+    for _ in range(6000):
+        ours, theirs = random.choice((1, 1, 2, 3, 0, -1)), random.choice((-1, -1, -2, 1, 0, -3))
+        if ours <= theirs:
+            continue
+        first, bound = random.randrange(12), random.randrange(40)
+        if is_signed or relation == "ne":
+            first, bound = (
+                first - random.choice((0, 20)) & M64,
+                bound - random.choice((0, 20)) & M64,
+            )
+        left, right = affine.constant(first), affine.constant(bound)
+        step = Movement(ours - theirs)
+        test = LoopTest(0, left, relation, right, is_signed, step, chased=theirs)
+        if relation == "ne":
+            between = affine.constant(first - bound)
+            test = replace(test, left=between, right=affine.constant(0), chased=0)
+        count, fine = test.passes(Numbers(), test.left.constant, test.right.constant)
+        if fine is not True or not isinstance(count, int):
+            continue
+        sure += 1
+        sign = 1 << 63 if is_signed and relation != "ne" else 0
+        passed = 0
+        while passed <= 101 and _TESTS[relation](first ^ sign, bound ^ sign):
+            first, bound, passed = first + ours & M64, bound + theirs & M64, passed + 1
+        assert passed == count
     assert sure > 300
 
 

@@ -150,10 +150,10 @@ def cut(a: Known, bits: int, block: Block) -> Known:
     if a is None:
         return below(bits)
     most = a.most
-    if a.terms:
+    if a.terms and not a.spread >> bits:
         fact = Fact(a.bare(), bits, block)
         return replace(a, assumed=a.assumed | {fact})
-    if a.exact:
+    if a.number is not None:
         return replace(a, constant=a.constant & (1 << bits) - 1)
     return a if most is not None and most >> bits == 0 else below(bits)
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from drybpf.jit.function import FunctionText
 
 
+MOST_PACKET = 1 << 16  # bytes that an access is expected to range over, not that there may be
+
+
 @dataclass(frozen=True)
 class Bounds:
     """A region: where it begins, and what an offset of one byte must be below.
@@ -41,3 +44,15 @@ def bounds(f: FunctionText, region: int) -> Bounds | None:
     if store is None:
         return None
     return Bounds(store.start, store.length, store.mask, store.room)
+
+
+def room(f: FunctionText, region: int) -> int:
+    """The most bytes that may lie together in a region, as far as that is known."""
+    if region == PACKET:
+        return MOST_PACKET
+    if region == CONTEXT:
+        return f.options.context_length or MOST_PACKET
+    if region == STACK:
+        return FRAME_SIZE
+    store = f.options.around.store_at(region)
+    return 0 if store is None else store.length if store.mask == -1 else store.room

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from drybpf.isa import Instruction
 from drybpf.jit.affine import Symbol
-from drybpf.jit.bounds import bounds
+from drybpf.jit.bounds import bounds, room
 from drybpf.jit.graph import Block, Graph, Loop, graph
 from drybpf.jit.guard import Guard
 from drybpf.jit.implied import implied
@@ -161,6 +161,7 @@ class Copies:
             f.region,
             lambda pc, i: f.code.references.get(pc, i.imm64 if not i.src else None),
             self._changes_limits,
+            lambda region: room(f, region),
         )
         analysis = Analysis(body)
         self._graph, self._plans, self._irregular = found, analysis.plans, analysis.irregular

@@ -11,7 +11,7 @@ from drybpf.jit.bounds import Bounds
 from drybpf.jit.graph import Block, Graph
 from drybpf.jit.ir import Text
 from drybpf.jit.loops import STILL, Movement, Plan, Test
-from drybpf.jit.trips import MOST_PASSES, Number, Numbers, Truth, passes
+from drybpf.jit.trips import MOST_PASSES, Number, Numbers, Truth
 
 MOST_REGISTER_STEP = 1 << 20  # what a register may hold that others move by
 MOST_APART = 1 << 20  # of accesses that are demanded as one
@@ -96,8 +96,7 @@ class Guard:
             if test.step.register is not None:
                 self._rooms = self._room(test, left, right)
                 return
-            step = test.step.by
-            count, fine = passes(n, test.relation, step, left, right, is_signed=test.signed)
+            count, fine = test.passes(n, left, right)
             if len(tests) == 1:
                 self._require(fine)
             else:

@@ -8,14 +8,18 @@ the frame holds when the header is first reached.  `affine` evaluates one iterat
 results to 32 bits (or less).  A symbol whose value at every latch is itself is *invariant*, one
 whose value is itself plus a constant, or plus an invariant register, is an *induction*: in
 iteration t it holds symbol + t x step modulo 2^64.  So, as long as no result would have been cut,
-any value of iteration t is base + t x (Σ coefficient x step) + d with 0 <= d <= spread.
+any value of iteration t is base + t x (Σ coefficient x step) + d with 0 <= d <= spread.  A symbol
+whose value at every latch is an induction's plus a constant *follows* it: it is one itself, by the
+same step, if it is what that one was an iteration earlier when the loop begins too; that is a
+`Fact` of no bits, about the beginning alone.
 
 *Trips.*  A test that dominates every latch, leaves the loop by one of its ways, and compares a
 value that moves by a step with one that does not, passes at most P times (`passes`, in integers:
 its conditions exclude every wrap).  So there are at most P + 1 iterations; and what the test's way
 on dominates runs in iterations 0 to P - 1 only.  With several tests the least P counts.  A bound
 that is a range counts as its largest number; where the test is unsigned, a `Fact` says that no
-other one, below 0, is larger.
+other one, below 0, is larger.  Where both sides move by constants, one gains on the other by their
+difference in each iteration, in integers, as long as no side falls below 0 (`Test.passes`).
 
 *Guard.*  For an access in iterations 0 to n, reach = |movement| x n + spread; the guard demands, in
 numbers below 2^63, that the first offset and all up to reach beyond it (before it, if it moves
@@ -69,13 +73,14 @@ from drybpf.jit.affine import (
     cut,
     join_states,
     operate,
+    scale,
     shifted,
     substitute,
     symbol,
 )
 from drybpf.jit.graph import Block, Graph, Loop
 from drybpf.jit.provenance import SLOTS
-from drybpf.jit.trips import MOST_COMPARED, Numbers, passes
+from drybpf.jit.trips import MOST_COMPARED, Number, Numbers, Truth, passes
 from drybpf.memory import FRAME_SIZE, STACK
 
 MOST_STEP = 1 << 20  # of an induction by a constant
@@ -116,9 +121,19 @@ class Test:
     relation: str  # "lt", "le", "gt", "ge" or "ne"
     right: Value
     signed: bool
-    step: Movement = STILL  # of what is on the left
+    step: Movement = STILL  # of what is on the left, as seen from the right
+    chased: int = 0  # by how much the right moves itself, in an ordering test
     exact: bool = False  # whether it fails in the very iteration that the numbers say
     most: int | None = None  # how often it passes at most, where that does not depend on numbers
+
+    def passes(self, n: Numbers, left: Number, right: Number) -> tuple[Number, Truth]:
+        """How often it passes, and whether that is right, where it moves by a constant."""
+        falls = max(0, -self.step.by - self.chased), max(0, -self.chased)
+        count, fine = passes(n, self.relation, self.step.by, left, right, is_signed=self.signed)
+        if self.chased and not self.signed:  # no side may fall below 0
+            for side, fall in zip((left, right), falls, strict=True):
+                fine = n.both(fine, n.less(n.mul(count, fall), n.add(side, 1)) if fall else True)
+        return count, fine
 
 
 @dataclass
@@ -163,6 +178,7 @@ class Body:
     region: Callable[[int, Instruction], int | None]  # of an access, where it is guessed
     wide: Callable[[int, Instruction], int | None]  # the number that an lddw loads
     changes_limits: Callable[[Instruction], bool]  # whether a call may move a region's end
+    room: Callable[[int], int]  # the most bytes that may lie together in a region
 
 
 class Analysis:
@@ -204,7 +220,7 @@ class Analysis:
         if self._work <= 0:
             return None
         latch = join_states([walk.edges[block, loop.header] for block in sorted(loop.latches)])
-        return _Choice(self.graph, loop, initial, latch).plan(walk, self._points(loop))
+        return _Choice(self.body, loop, initial, latch).plan(walk, self._points(loop))
 
     def _points(self, loop: Loop) -> frozenset[Block]:
         return frozenset(block for block in loop.body if block in self.body.fuel)
@@ -372,12 +388,17 @@ def _slot(address: Known, size: int) -> Symbol | None:
 # Inner loops
 
 
-def _substituted(facts: Iterable[Fact], values: State) -> frozenset[Fact] | None:
-    """An inner loop's facts in terms of the outer one's; None where one is about the unknown."""
+def _substituted(facts: Iterable[Fact], values: State, first: State) -> frozenset[Fact] | None:
+    """An inner loop's facts in terms of the outer one's; None where one is about the unknown.
+
+    Those of no bits are about the `first` values.
+    """
     found: set[Fact] = set()
     for fact in facts:
-        value = substitute(fact.value, values)
-        if value is None:
+        value = substitute(fact.value, values if fact.bits else first)
+        if value is None or (not fact.bits and not value.exact):
+            return None
+        if not fact.bits and value.constant and not value.terms:
             return None
         found |= value.assumed
         if value.most is None or value.most >> fact.bits:
@@ -409,11 +430,12 @@ def _count_of(test: Test, plan: Plan, state: State) -> _Count | None:
     if right is None:
         return None
     if left is not None and step:
-        count, fine = passes(Numbers(), test.relation, step, left, right, is_signed=test.signed)
+        steady = replace(test, step=Movement(step))
+        count, fine = steady.passes(Numbers(), left, right)
         if fine and isinstance(count, int):
             return _Count(count, exact=test.exact and len(plan.tests) == 1)
     # From any first value, below or not, it is no more often than from 0.
-    if test.relation in ("lt", "le") and not test.signed and right < MOST_BOUND:
+    if test.relation in ("lt", "le") and not (test.signed or test.chased) and right < MOST_BOUND:
         facts = _positive_step(test, plan.loop.header, state)
         if facts is not None:
             return _Count(right + 1, facts=facts)
@@ -463,20 +485,20 @@ def _progress(plan: Plan, state: State) -> _Progress:
         final = add(entry, constant(total))
         if moved is not None and final is not None:
             anywhere[which], last[which] = moved, final
-    tested = _substituted(plan.tested, anywhere)
+    tested = _substituted(plan.tested, anywhere, state)
     if tested is None and count is not None:
         still = {which: v for which, v in anywhere.items() if plan.moves[which] == STILL}
-        return _resting(plan, _Progress(None, still, still, frozenset()))
+        return _resting(plan, _Progress(None, still, still, frozenset()), state)
     facts = (tested or frozenset()) | (count.facts if count else frozenset())
-    return _resting(plan, _Progress(count, anywhere, last, facts))
+    return _resting(plan, _Progress(count, anywhere, last, facts), state)
 
 
-def _resting(plan: Plan, bare: _Progress) -> _Progress:
+def _resting(plan: Plan, bare: _Progress, first: State) -> _Progress:
     """With each value on the facts that it rests on; without those that rest on the unknown."""
     anywhere, last = dict[Symbol, Value](), dict[Symbol, Value]()
     for which, value in bare.anywhere.items():
         rests = plan.rests.get(which)
-        facts = None if rests is None else _substituted(rests, bare.anywhere)
+        facts = None if rests is None else _substituted(rests, bare.anywhere, first)
         if facts is not None:
             if rests or plan.moves[which] != STILL:  # in as many iterations as the count says
                 facts |= bare.facts
@@ -529,8 +551,8 @@ def _positive(value: Known, block: Block) -> Known:
 class _Choice:
     """Chooses what a guard at the head of one loop is for."""
 
-    def __init__(self, graph: Graph, loop: Loop, initial: State, latch: State) -> None:
-        self._graph, self._loop = graph, loop
+    def __init__(self, body: Body, loop: Loop, initial: State, latch: State) -> None:
+        self._graph, self._room, self._loop = body.graph, body.room, loop
         self.moves: dict[Symbol, Movement] = {}
         self._rests: dict[Symbol, frozenset[Fact]] = {}
         registers = {}
@@ -555,6 +577,24 @@ class _Choice:
                 self.moves[which] = Movement(1, register)
             else:
                 del self._rests[which]
+        while [which for which in initial if self._follows(which, latch.get(which))]:
+            pass  # one may follow another
+
+    def _follows(self, which: Symbol, value: Known) -> bool:
+        """Whether a symbol is found to follow an induction; it moves as that one then."""
+        if which in self.moves or value is None or not value.exact or len(value.terms) != 1:
+            return False
+        ((leader, times),) = value.terms
+        move = self.moves.get(leader, STILL)
+        if times != 1 or move == STILL:
+            return False
+        by = constant(move.by) if move.register is None else scale(symbol(move.register), move.by)
+        behind = add(add(symbol(which), value.bare(), -1), by)
+        if behind is None:
+            return False
+        self.moves[which] = move
+        self._rests[which] = value.assumed | {Fact(behind, 0, self._loop.header)}
+        return True
 
     def plan(self, walk: Walk, points: frozenset[Block]) -> Plan:
         """The plan for a loop with this iteration."""
@@ -614,7 +654,7 @@ class _Choice:
             if all(self._graph.dominates(test.block, latch) for latch in self._loop.latches):
                 turned = self._turned(test)
                 if turned is not None and all(
-                    self._reachable(fact.value, (turned,)) for fact in self._facts_of_all([turned])
+                    self._tellable(fact, (turned,)) for fact in self._facts_of_all([turned])
                 ):
                     found.append(turned)
         steady = [test for test in found if test.step.register is None]
@@ -630,7 +670,11 @@ class _Choice:
             relation = _MIRRORED[test.relation]
             test = replace(test, left=test.right, relation=relation, right=test.left)
             left, right = right, left
-        if left is None or left == STILL or right != STILL or not test.left.exact:
+        if left is None or right is None or not test.left.exact:
+            return None
+        if right != STILL:
+            return self._chase(test, left, right)
+        if left == STILL:
             return None
         relation, step = test.relation, left
         ups, downs = relation in ("lt", "le"), relation in ("gt", "ge")
@@ -651,6 +695,26 @@ class _Choice:
         if self.rests(test.left) is None or self.rests(bound) is None:
             return None
         return replace(test, right=replace(bound, spread=0), step=step, exact=exact)
+
+    def _chase(self, test: Test, left: Movement, right: Movement) -> Test | None:
+        """A test where both sides move by constants: the left one overtakes the right one."""
+        if left.register is not None or right.register is not None or not test.right.exact:
+            return None
+        if test.relation in ("gt", "ge"):
+            relation = _MIRRORED[test.relation]
+            test = replace(test, left=test.right, relation=relation, right=test.left)
+            left, right = right, left
+        closer = left.by - right.by
+        if self.rests(test.left) is None or self.rests(test.right) is None:
+            return None
+        if test.relation == "ne":
+            between = add(test.left, test.right, -1)
+            if between is None or not closer:
+                return None
+            return replace(test, left=between, right=constant(0), step=Movement(closer), exact=True)
+        if closer <= 0:
+            return None
+        return replace(test, step=Movement(closer), chased=right.by, exact=True)
 
     def _halving(self, test: Test) -> Test | None:
         """A test that ends a loop when a number, shifted right each time, is small: 64 times."""
@@ -698,6 +762,8 @@ class _Choice:
                 work += self._rests[which]
             while work:
                 fact = work.pop()
+                if not fact.bits and self.movement(fact.value) != STILL:
+                    return None  # it may hold in the first iteration, and in no other
                 if fact not in facts:
                     facts.add(fact)
                     symbols += [which for which, _ in fact.value.terms]
@@ -707,6 +773,8 @@ class _Choice:
         """The facts that an access rests on, where it can be proved at all."""
         if touch.address is None or touch.region is None:
             return None
+        if touch.address.spread + touch.size > self._room(touch.region):
+            return None  # it may lie anywhere: a guard for it would keep others from what they can
         if not self._reachable(touch.address, tests):
             return None
         return self._all_reachable(self.rests(touch.address), tests)
@@ -719,9 +787,13 @@ class _Choice:
     def _all_reachable(
         self, facts: frozenset[Fact] | None, tests: tuple[Test, ...]
     ) -> frozenset[Fact] | None:
-        if facts is None or not all(self._reachable(fact.value, tests) for fact in facts):
+        if facts is None or not all(self._tellable(fact, tests) for fact in facts):
             return None
         return facts
+
+    def _tellable(self, fact: Fact, tests: tuple[Test, ...]) -> bool:
+        """Whether a fact may hold, and be demanded."""
+        return not fact.value.spread >> fact.bits and self._reachable(fact.value, tests)
 
     def _reachable(self, value: Value, tests: tuple[Test, ...]) -> bool:
         """Whether the range of a value can be told."""
