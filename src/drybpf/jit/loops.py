@@ -47,6 +47,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from drybpf.isa import Instruction
 from drybpf.isa.semantics import (
@@ -425,26 +426,37 @@ def _count_of(test: Test, plan: Plan, state: State) -> _Count | None:
     if test.most is not None:
         return _Count(test.most)
     # What the sides rest on themselves is among what the plan's tests rest on.
-    left, right = (_number(substitute(side.bare(), state)) for side in (test.left, test.right))
+    left, right = (_ends(substitute(side.bare(), state)) for side in (test.left, test.right))
     step = _known_movement(test.step, state)
     if right is None:
         return None
     if left is not None and step:
-        steady = replace(test, step=Movement(step))
-        count, fine = steady.passes(Numbers(), left, right)
-        if fine and isinstance(count, int):
-            return _Count(count, exact=test.exact and len(plan.tests) == 1)
+        steady, exact = replace(test, step=Movement(step)), len(left) == len(right) == 1
+        # What is demanded, and the count, are the more the farther one moves in any direction.
+        found = [steady.passes(Numbers(), *ends) for ends in product(left, right)]
+        if all(fine for _, fine in found) and (exact or not (test.chased or test.relation == "ne")):
+            count = max(number for number, _ in found if isinstance(number, int))
+            return _Count(count, exact=exact and test.exact and len(plan.tests) == 1)
     # From any first value, below or not, it is no more often than from 0.
-    if test.relation in ("lt", "le") and not (test.signed or test.chased) and right < MOST_BOUND:
+    ups = test.relation in ("lt", "le") and not (test.signed or test.chased)
+    if ups and right[-1] < MOST_BOUND:
         facts = _positive_step(test, plan.loop.header, state)
         if facts is not None:
-            return _Count(right + 1, facts=facts)
+            return _Count(right[-1] + 1, facts=facts)
     return None
+
+
+def _ends(value: Known) -> tuple[int, ...] | None:
+    """The number that a value is, or the least and the largest, on no condition."""
+    if value is None or value.assumed or value.most is None:
+        return None
+    return (value.constant, value.most) if value.spread else (value.constant,)
 
 
 def _number(value: Known) -> int | None:
     """The number that a value is, on no condition."""
-    return None if value is None or value.assumed else value.number
+    ends = _ends(value)
+    return ends[0] if ends and len(ends) == 1 else None
 
 
 def _positive_step(test: Test, block: Block, state: State) -> frozenset[Fact] | None:
