@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from drybpf.jit.bounds import callers_length, callers_start
 from drybpf.jit.function import FunctionText
 from drybpf.jit.ir import Value
-from drybpf.jit.provenance import Pointer
+from drybpf.jit.provenance import CALLERS, Pointer
 from drybpf.jit.surroundings import StoreShape
-from drybpf.memory import CONTEXT, DATA, FRAME_SIZE, PACKET, SLOT_SIZE, STACK
+from drybpf.memory import CONTEXT, DATA, FRAME_SIZE, FRAME_STRIDE, PACKET, SLOT_SIZE, STACK
 
 Access = Literal["read", "write", "atomic"]
 
@@ -47,6 +48,8 @@ def host_address(f: FunctionText, pc: int, at: Pointed, size: int, access: Acces
         return _in_context(f, pc, address, at, size, access)
     if at.region == STACK:
         return _within(f, pc, address, "%low", str(max(0, FRAME_SIZE - size + 1)), "%frame")
+    if at.region == CALLERS:
+        return _in_callers(f, pc, address, size)
     store = f.options.around.store_at(at.region) if at.region and at.region >= DATA else None
     if store is not None:
         return _in_store(f, pc, address, store, size, access)
@@ -70,6 +73,21 @@ def _within(
         offset = f.value(f"sub i64 {address}, {start}")
     f.within(f.value(f"icmp ult i64 {offset}, {limit}"), pc)
     return f.value(f"getelementptr i8, ptr {host}, i64 {offset}")
+
+
+def _in_callers(f: FunctionText, pc: int, address: Value, size: int) -> Value:
+    """An access to a frame above the function's own."""
+    f.within(_in_frames(f, address, size, callers_length(f)), pc)
+    return _frames_host(f, address)
+
+
+def _in_frames(f: FunctionText, address: Value, size: int, length: Value) -> Value:
+    """Whether an access lies in one of the frames from the outermost on; between them lie gaps."""
+    offset = f.plus(address, -callers_start())
+    below = f.value(f"icmp ult i64 {offset}, {length}")
+    inner = f.value(f"and i64 {offset}, {FRAME_STRIDE - 1}")
+    inside = f.value(f"icmp ult i64 {inner}, {max(0, FRAME_SIZE - size + 1)}")
+    return f.value(f"and i1 {below}, {inside}")
 
 
 # The packet
@@ -129,13 +147,17 @@ def _in_compared_packet(f: FunctionText, pc: int, address: Value, size: int) -> 
 
 def _in_moving_packet(f: FunctionText, pc: int, address: Value, size: int) -> Value:
     """An access between the ends as they are now; the first comparison keeps sums from wrapping."""
+    f.within(_in_moving(f, address, size), pc)
+    return in_moving_buffer(f, address)
+
+
+def _in_moving(f: FunctionText, address: Value, size: int) -> Value:
     near = f.value(f"icmp ult i64 {address}, {PACKET + SLOT_SIZE}")
     behind = f.value(f"icmp ule i64 {packet_place(f, 'data_meta')}, {address}")
     end = f.value(f"add i64 {address}, {size}")
     below = f.value(f"icmp ule i64 {end}, {packet_place(f, 'data_end')}")
     inside = f.value(f"and i1 {behind}, {below}")
-    f.within(f.value(f"and i1 {near}, {inside}"), pc)
-    return in_moving_buffer(f, address)
+    return f.value(f"and i1 {near}, {inside}")
 
 
 def in_moving_buffer(f: FunctionText, address: Value) -> Value:
@@ -211,9 +233,47 @@ def _in_store(
 
 
 def _looked_up(f: FunctionText, pc: int, address: Value, size: int, access: Access) -> Value:
-    """An address whose region nobody guessed: ask the run's table."""
+    """An address whose region nobody guessed: the packet, a frame, or what the run's table says."""
     f.uses_lookup = True
+    number = len(f.lines)
+    tries = [(_packet_holds, _packet_host), (_frames_hold, _frames_host)]
+    hosts = []
+    for index, (holds, host) in enumerate(tries):
+        here, on = f"here{number}.{index}", f"on{number}.{index}"
+        f.line(f"br i1 {holds(f, address, size)}, label %{here}, label %{on}")
+        f.label(here)
+        hosts.append((host(f, address), here))
+        f.line(f"br label %found{number}")
+        f.label(on)
     write = int(access != "read")
-    host = f.value(f"call ptr @lookup(ptr %st, i64 %depth, i64 {address}, i64 {size}, i64 {write})")
-    f.leave_unless(f.value(f"icmp ne ptr {host}, null"), pc)
-    return host
+    found = f.value(
+        f"call ptr @lookup(ptr %st, i64 %depth, i64 {address}, i64 {size}, i64 {write})"
+    )
+    f.leave_unless(f.value(f"icmp ne ptr {found}, null"), pc)
+    f.line(f"br label %table{number}")
+    f.label(f"table{number}")
+    f.line(f"br label %found{number}")
+    f.label(f"found{number}")
+    ways = ", ".join(f"[ {host}, %{label} ]" for host, label in [*hosts, (found, f"table{number}")])
+    return f.value(f"phi ptr {ways}")
+
+
+def _packet_holds(f: FunctionText, address: Value, size: int) -> Value:
+    if f.options.moving:
+        return _in_moving(f, address, size)
+    offset = f.plus(address, -f.options.packet_address)
+    return f.value(f"icmp ult i64 {offset}, {_limit(f, 'p', size)}")
+
+
+def _packet_host(f: FunctionText, address: Value) -> Value:
+    if f.options.moving:
+        return in_moving_buffer(f, address)
+    return f.value(f"getelementptr i8, ptr %pkt, i64 {f.plus(address, -f.options.packet_address)}")
+
+
+def _frames_hold(f: FunctionText, address: Value, size: int) -> Value:
+    return _in_frames(f, address, size, f.value(f"add i64 %deep, {FRAME_SIZE}"))
+
+
+def _frames_host(f: FunctionText, address: Value) -> Value:
+    return f.value(f"getelementptr i8, ptr %stk, i64 {f.plus(address, -STACK)}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drybpf.jit.provenance import CALLERS
 from drybpf.jit.trips import Number
-from drybpf.memory import CONTEXT, FRAME_SIZE, PACKET, STACK
+from drybpf.memory import CONTEXT, FRAME_SIZE, FRAME_STRIDE, PACKET, STACK
 
 if TYPE_CHECKING:
     from drybpf.jit.function import FunctionText
+    from drybpf.jit.ir import Value
 
 
 MOST_PACKET = 1 << 16  # bytes that an access is expected to range over, not that there may be
@@ -40,6 +42,8 @@ def bounds(f: FunctionText, region: int) -> Bounds | None:
         return Bounds(CONTEXT, f.options.context_length or f.limit("c", 1))
     if region == STACK:
         return Bounds("%low", FRAME_SIZE)
+    if region == CALLERS:
+        return Bounds(callers_start(), callers_length(f), FRAME_STRIDE - 1, FRAME_SIZE)
     store = f.options.around.store_at(region)
     if store is None:
         return None
@@ -52,7 +56,17 @@ def room(f: FunctionText, region: int) -> int:
         return MOST_PACKET
     if region == CONTEXT:
         return f.options.context_length or MOST_PACKET
-    if region == STACK:
+    if region in (STACK, CALLERS):
         return FRAME_SIZE
     store = f.options.around.store_at(region)
     return 0 if store is None else store.length if store.mask == -1 else store.room
+
+
+def callers_start() -> int:
+    """The first byte of the outermost frame."""
+    return STACK + FRAME_STRIDE - FRAME_SIZE
+
+
+def callers_length(f: FunctionText) -> Value:
+    """From the outermost frame's first byte to the last one's end, 0 in the outermost itself."""
+    return f.value(f"call i64 @llvm.usub.sat.i64(i64 %deep, i64 {FRAME_STRIDE - FRAME_SIZE})")

@@ -15,12 +15,14 @@ from drybpf.isa import Instruction
 from drybpf.isa.semantics import LOADS, M32, M64, STORES, signed
 from drybpf.memory import CONTEXT, PACKET, SLOT_BITS, STACK
 
+CALLERS = STACK + 1  # the frames of those that called the function: a name, not an address
+
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
     """Somewhere in a region; `offset` from its start (the frame: from r10), None if unknown."""
 
-    region: int  # PACKET, CONTEXT, STACK (the function's own frame) or the start of a store
+    region: int  # PACKET, CONTEXT, STACK (the function's own frame), CALLERS or a store's start
     offset: int | None = None
 
 
@@ -48,14 +50,13 @@ class EntryGuess:
 def frame_entry(arguments: Sequence[Guess] = ()) -> Guesses:
     """What is known where a function begins: zeros, its arguments, and r10."""
     state: list[Guess] = [*[0] * 10, Pointer(STACK, 0), *[0] * 64]
-    for number, guess in enumerate(arguments[:5], 1):
-        # A pointer into the caller's frame is not one into this frame.
-        state[number] = None if _in_frame(guess) else guess
+    state[1 : 1 + len(arguments)] = arguments
     return tuple(state)
 
 
-def _in_frame(guess: Guess) -> bool:
-    return isinstance(guess, Pointer) and guess.region == STACK
+def _passed(guess: Guess) -> Guess:
+    """A guess as the callee has it, for whom the caller's frame is not its own."""
+    return Pointer(CALLERS) if isinstance(guess, Pointer) and guess.region == STACK else guess
 
 
 class Analysis:
@@ -135,7 +136,7 @@ class Analysis:
         target = flow.target(pc, instruction)
         if target is None:
             return
-        passed = [None if _in_frame(guess) else guess for guess in state[1:6]]
+        passed = [_passed(guess) for guess in state[1:6]]
         known = self.calls.get(target)
         if known is not None:
             passed = [_join(a, b) for a, b in zip(known, passed, strict=True)]
