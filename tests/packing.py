@@ -32,7 +32,7 @@ class PackedVariant(Variant):
     def __init__(self, module: Module, library: Library, number: int, choices: Choices) -> None:
         self.module, self.library, self.natives = module, library, choices.natives
         self.env, self.cached = (ctypes.c_uint64 * layout.ENV_WORDS)(), False
-        self.moving, self.numbered = choices.moving, False
+        self.moving, self.numbered, self.looping = choices.moving, False, False
         address = library.address(f"run.{number}")
         self.run: Callable[..., int] = builtin(address, name="run", flags=METH_O, keep=library)
 
@@ -51,7 +51,7 @@ def pack(cases: Sequence[Case], level: int = 2, codegen: int = 2) -> list[Jit]:
     exports = [f"run.{number}" for number in range(len(cases))]
     library = link([image, _fronts(len(cases))], exports, {"env": ctypes.addressof(_ENV)})
     for number, (case, jit, module) in enumerate(zip(cases, jits, modules, strict=True)):
-        jit._variants[case.counting, False, None, False, False] = PackedVariant(
+        jit._variants[case.counting, False, None, False, False, False] = PackedVariant(
             module, library, number, jit._choices
         )
         jit.stats.compiles += 1

@@ -8,10 +8,10 @@ from typing import Any
 from drybpf.helpers.arguments import callback, map_of, refuse, u32
 from drybpf.helpers.dynptr import Dynptr, store_dynptr
 from drybpf.helpers.errno import E2BIG, EINVAL, ENOENT
+from drybpf.helpers.looping import MAX_LOOPS, Looping
 from drybpf.maps import MapType
 from drybpf.state import Context, Enter, Invoke
 
-MAX_LOOPS = 1 << 23  # BPF_MAX_LOOPS
 MOST_SAMPLES = 1 << 17  # that one call takes: BPF_MAX_USER_RINGBUF_SAMPLES
 _WAKEUPS = 3  # BPF_RB_NO_WAKEUP and BPF_RB_FORCE_WAKEUP
 
@@ -46,14 +46,7 @@ def loop(
         return -EINVAL
     if u32(times) > MAX_LOOPS:
         return -E2BIG
-    return _loop(entry, 0, u32(times), argument)
-
-
-def _loop(entry: int, index: int, times: int, argument: int) -> int | Invoke:
-    def then(_: Context, result: int) -> int | Invoke:
-        return index + 1 if result else _loop(entry, index + 1, times, argument)
-
-    return Invoke(entry, (index, argument), then) if index < times else index
+    return Looping(entry, 0, u32(times), argument).turn()
 
 
 def for_each_map_elem(

@@ -48,7 +48,8 @@ class Choices:
     """What a module is compiled for, besides the program and its hook.
 
     `lookups` are the accesses whose region is looked up; `counting` counts instructions; with a
-    `start` the module goes on from that slot instead of beginning the program; `natives` are the
+    `start` the module goes on from that slot instead of beginning the program, and if it is
+    `looping`, in a turn of a loop with all turns that follow; `natives` are the
     helpers in restricted Python and `kernel` those that have a lowering of their own, by number;
     `around` is the space; `moving` lets the packet's ends move; `tail` is for a program that tail
     calls enter, `numbered` for one that may make them, `sealed` for
@@ -61,6 +62,7 @@ class Choices:
     lookups: frozenset[int] = frozenset()
     counting: bool = False
     start: int | None = None
+    looping: bool = False
     natives: Mapping[int, Function[...]] = field(default_factory=dict)
     kernel: Mapping[int, str] = field(default_factory=dict)
     around: Surroundings = NOWHERE

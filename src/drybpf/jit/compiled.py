@@ -70,7 +70,7 @@ class Jit:
             raise CompileError("only programs that pass the structural verifier are compiled")
         self.code, self.shape, self.space = code, shape, space or Space()
         self.stats = Stats()
-        self._variants: dict[tuple[bool, bool, int | None, bool, bool], Variant] = {}
+        self._variants: dict[tuple[bool, bool, int | None, bool, bool, bool], Variant] = {}
         self._batch: dict[tuple[int, bool], Variant] = {}
         self.exchanges = Exchanges(shape)  # of batches
         self.ledgers: dict[int | None, Ledger] = {}  # of the covering variants, by their start
@@ -152,23 +152,28 @@ class Jit:
         start: int | None = None,
         tail: bool = False,
         unseen: bool = False,
+        looping: bool = False,
     ) -> Variant:
         """A compiled form of the program, made anew after a guess has failed.
 
-        With a `start` it goes on from that slot: that is how a run of many slices continues.  With
+        With a `start` it goes on from that slot: that is how a run of many slices continues; where
+        it is `looping`, that is in a turn of a loop, and all turns that follow are its, too.  With
         `tail` it is one that tail calls enter; `unseen` is for runs of which only r0 is looked at.
         While a meter is active, it counts what it runs.
         """
         covering = meter.is_active()
         self._forget_wrong_guesses()
         unseen &= self._lowered != self._choices.kernel  # else it is the same
-        variant = self._variants.get((counting, covering, start, tail, unseen))
+        key = counting, covering, start, tail, unseen, looping
+        variant = self._variants.get(key)
         if variant is None:
-            choices = self._chosen(counting, covering, start, tail=tail, unseen=unseen)
+            choices = self._chosen(
+                counting, covering, start, tail=tail, unseen=unseen, looping=looping
+            )
             variant = self._linked(choices)
             if tail:  # it may be entered from older code
                 host_table(self.space)
-            self._variants[counting, covering, start, tail, unseen] = variant
+            self._variants[key] = variant
         _count_for_meters(variant)
         return variant
 
@@ -180,10 +185,16 @@ class Jit:
         *,
         tail: bool = False,
         unseen: bool = False,
+        looping: bool = False,
     ) -> Choices:
         """What a variant is compiled for."""
         choices = replace(
-            self._choices, lookups=self._lookups, counting=counting, start=start, covering=covering
+            self._choices,
+            lookups=self._lookups,
+            counting=counting,
+            start=start,
+            looping=looping,
+            covering=covering,
         )
         if unseen:
             choices = replace(choices, kernel=self._lowered)
@@ -215,7 +226,7 @@ class Jit:
         self._forget_wrong_guesses()
         covering = meter.is_active()
         unseen = not counting and self._lowered != self._choices.kernel
-        if (counting, covering, None, False, unseen) in self._variants:
+        if (counting, covering, None, False, unseen, False) in self._variants:
             return None
         choices = self._chosen(counting, covering, unseen=unseen)
         if self._ahead is not None and self._ahead.choices == choices:

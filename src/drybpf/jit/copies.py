@@ -162,6 +162,7 @@ class Copies:
             lambda pc, i: f.code.references.get(pc, i.imm64 if not i.src else None),
             self._changes_limits,
             lambda region: room(f, region),
+            f.calls_function,
         )
         analysis = Analysis(body)
         self._graph, self._plans, self._irregular = found, analysis.plans, analysis.irregular

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from drybpf import interpreter
 from drybpf.errors import ExecutionError
+from drybpf.flow import function_bounds
+from drybpf.helpers.looping import Looping
 from drybpf.isa.semantics import M32, M64
 from drybpf.jit import layout
 from drybpf.jit.exchange import Exchange, are_inlined
@@ -43,6 +45,7 @@ class _Place:
     engine: Jit
     start: int | None
     tail: bool = False
+    looping: bool = False  # whether that is in the function of a loop, with the turns that follow
 
 
 def _drive(owner: Jit, state: State, place: _Place | None, *, counting: bool) -> int:
@@ -52,7 +55,9 @@ def _drive(owner: Jit, state: State, place: _Place | None, *, counting: bool) ->
     """
     while place is not None:
         engine = place.engine
-        variant = engine.variant(counting=counting, start=place.start, tail=place.tail)
+        variant = engine.variant(
+            counting=counting, start=place.start, tail=place.tail, looping=place.looping
+        )
         exchange = Exchange(state, variant.helper_numbers(engine.space), moving=variant.moving)
         if not are_inlined(variant.natives, exchange.helpers):
             exchange.end()
@@ -67,9 +72,9 @@ def _drive(owner: Jit, state: State, place: _Place | None, *, counting: bool) ->
                 state.pc = FINISHED
                 return state.registers[0]
             state.leave()
-            place = _place_of(engine, state)
+            place = _place_of(engine, state, begins=False)
         elif exchange.words[layout.REASON] == layout.PENDING_RESULT:
-            in_callback = any(frame.then for frame in state.frames)
+            in_callback = any(not isinstance(f.then, Looping | None) for f in state.frames)
             place = None if in_callback else _place_of(engine, state)
         else:
             place = _behind_exit(engine, state, exchange.words[layout.FUEL], owner)
@@ -96,15 +101,27 @@ def _behind_exit(engine: Jit, state: State, left: int, owner: Jit) -> _Place | N
     return _place_of(engine, state)
 
 
-def _place_of(engine: Jit, state: State) -> _Place | None:
-    """Where a state goes on in compiled code; None where it cannot."""
+def _place_of(engine: Jit, state: State, *, begins: bool = True) -> _Place | None:
+    """Where a state goes on in compiled code; None where it cannot.
+
+    `begins` says that at the first slot of another program the run has come by a tail call.
+    """
     found = engine.engine_of(state.code)
     if found is None or state.finished or found.is_full:
         return None
     found.use(state.helpers, state.host)
-    if state.code is not engine.code and state.pc == 0:
+    if begins and state.code is not engine.code and state.pc == 0:
         return _Place(found, None, tail=True)
-    return _Place(found, state.pc)
+    return _Place(found, state.pc, looping=_is_looping(state))
+
+
+def _is_looping(state: State) -> bool:
+    """Whether the innermost function is called in turns, and is the one at the state's pc."""
+    frame = state.frames[-1] if state.frames else None
+    if frame is None or not isinstance(frame.then, Looping) or frame.code is not state.code:
+        return False
+    first, _ = function_bounds(state.code.entries, len(state.code), state.pc)
+    return first == frame.then.function
 
 
 def _go(engine: Jit, variant: Variant, state: State, exchange: Exchange) -> bool:
@@ -119,6 +136,7 @@ def _go(engine: Jit, variant: Variant, state: State, exchange: Exchange) -> bool
         failure = error
     exchange.end()
     words = exchange.words
+    level = int(variant.looping and exchange.take_turn())  # of the function that runs: see ledgers
     state.fuel += words[layout.FUEL]
     state.instructions += words[layout.COUNT]
     state.tail_calls = words[layout.TAIL_CALLS]
@@ -126,7 +144,8 @@ def _go(engine: Jit, variant: Variant, state: State, exchange: Exchange) -> bool
         exchange.take_packet()
         return True
     exchange.take_back()
-    tell_ledgers(engine, variant, state, exchange.outer, begun=words[layout.REASON] != layout.CHECK)
+    begun = words[layout.REASON] != layout.CHECK
+    tell_ledgers(engine, variant, state, exchange.outer, begun=begun, level=level)
     if failure is not None:
         _raise(engine, state, failure)
     if words[layout.REASON] == layout.PENDING_RESULT:
@@ -135,19 +154,26 @@ def _go(engine: Jit, variant: Variant, state: State, exchange: Exchange) -> bool
 
 
 def tell_ledgers(
-    engine: Jit, variant: Variant, state: State, outer: Sequence[Frame] = (), *, begun: bool = False
+    engine: Jit,
+    variant: Variant,
+    state: State,
+    outer: Sequence[Frame] = (),
+    *,
+    begun: bool = False,
+    level: int = 0,
 ) -> None:
     """Tell those who count where a run left compiled code: every function that had not returned.
 
-    `begun` says that the instruction at the state's pc was begun, `outer` are older frames.
+    `begun` says that the instruction at the state's pc was begun, `outer` are older frames, and
+    `level` is 1 where the function above them is a turn later than the one that the code began in.
     """
     if variant.ledger is None:
         return
     inner = state.frames[len(outer) :]
-    for depth, frame in enumerate(inner):
+    for depth, frame in enumerate(inner, level):
         ledger = _ledger_of(engine, variant, frame.code)
         ledger.left(frame.return_pc - 1, depth, begun=True)
-    _ledger_of(engine, variant, state.code).left(state.pc, len(inner), begun=begun)
+    _ledger_of(engine, variant, state.code).left(state.pc, level + len(inner), begun=begun)
 
 
 def _ledger_of(engine: Jit, variant: Variant, code: Code) -> Ledger:

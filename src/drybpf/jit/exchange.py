@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.entry import Shape
 from drybpf.helpers.host_natives import for_compiled
+from drybpf.helpers.looping import Looping
 from drybpf.helpers.native import NativeHelper
 from drybpf.jit import layout
 from drybpf.jit.surroundings import host_table
@@ -126,6 +128,19 @@ class Exchange:
         words[layout.FUEL], words[layout.DEPTH] = fuel, len(state.frames)
         for number, value in enumerate(state.registers):
             words[layout.REGISTERS + number] = value
+        turn = state.frames[-1].then if state.frames else None
+        if isinstance(turn, Looping):
+            place = slice(layout.TURN, layout.ARGUMENT + 1)
+            words[place] = [turn.index, turn.times, turn.argument]
+
+    def take_turn(self) -> bool:
+        """Bring the frame that waits up to the turn of code that loops; whether it is another."""
+        frame = self.outer[-1]
+        if not isinstance(frame.then, Looping) or frame.then.index == self.words[layout.TURN]:
+            return False
+        turn = replace(frame.then, index=self.words[layout.TURN])
+        self.outer[-1] = self.state.frames[-1] = replace(frame, then=turn)
+        return True
 
     def end(self) -> None:
         """The run is no longer in compiled code."""
@@ -195,9 +210,12 @@ def _take_place(words: Words, state: State, outer: Sequence[Frame] = ()) -> None
     frames = list(outer)
     for depth in range(len(frames), words[layout.DEPTH]):
         place = layout.FRAMES + depth * layout.FRAME_WORDS
-        return_pc, *saved, number = words[place : place + layout.FRAME_WORDS]
+        return_pc, *saved, number, function, index, times, argument = words[
+            place : place + layout.FRAME_WORDS
+        ]
         code = state.space.code(number) if number else state.code
-        frames.append(Frame(code, return_pc, tuple(saved)))
+        then = Looping(function, index, times, argument) if times else None
+        frames.append(Frame(code, return_pc, tuple(saved), then))
     state.frames[:] = frames
     if words[layout.CODE]:
         state.code = state.space.code(words[layout.CODE])

@@ -49,6 +49,7 @@ class Lowering:
     emit: Callable[[FunctionText, int], Value]
     applies: Callable[[FunctionText, int], bool] = lambda _f, _pc: True
     unseen: bool = False  # whether it is good only where nobody sees a run's effects, but for r0
+    calls: bool = False  # whether it calls functions of the program
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Options:
     paranoid: bool = False  # whether what guards stand for is checked all the same
     batch: bool = False  # whether it is inlined into a loop over packets
     program_type: str = ""
+    looping: bool = False  # whether it goes on in the function of a loop
 
 
 class FunctionText(Text):
@@ -158,13 +160,23 @@ class FunctionText(Text):
         """Whether control ever goes back."""
         return any(to <= pc for pc in self.reached for to in self.code.ways[pc])
 
+    @cached_property
+    def has_turns(self) -> bool:
+        """Whether a helper calls functions of the program again and again."""
+        return any(
+            lowering.calls
+            for pc in self.reached
+            if (instruction := self.code.slots[pc]) is not None
+            and (lowering := self.lowering(pc, instruction)) is not None
+        )
+
     def _may_escape(self, pc: int) -> bool:
         instruction = self.code.slots[pc]
         row = instruction.row if instruction else None
         if row is None or instruction is None:
             return False
         lowering = self.lowering(pc, instruction)
-        if lowering is not None:
+        if lowering is not None and not lowering.calls:
             guesses = [self.guesses[pc][register] for register in lowering.pointers]
             known = all(isinstance(guess, Pointer) for guess in guesses)  # others are looked up
             return not known or pc in self.options.lookups
@@ -178,6 +190,12 @@ class FunctionText(Text):
             return None
         found = self.options.lowered.get(instruction.imm & M32)
         return found if found is not None and found.applies(self, pc) else None
+
+    def calls_function(self, pc: int, instruction: Instruction) -> bool:
+        """Whether an instruction has a function of the program run, which pays for itself."""
+        lowering = self.lowering(pc, instruction)
+        local = instruction.row is not None and instruction.row.semantics == "call_local"
+        return local or (lowering is not None and lowering.calls)
 
     def region(self, pc: int, instruction: Instruction) -> int | None:
         """The region that an access is guessed to lie in."""
@@ -219,6 +237,8 @@ class FunctionText(Text):
             )
         if self.options.batch:
             return f"define internal {RESULT} @enter({PARAMETERS}, i64 %fuel0) alwaysinline {{"
+        if self.options.looping:
+            return f"define internal {RESULT} @resumed({PARAMETERS}, i64 %fuel0) {{"
         return f"define {RESULT} @enter({PARAMETERS}, i64 %fuel0) {{"
 
     def _initial(self, number: int) -> Value:

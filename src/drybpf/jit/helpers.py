@@ -21,7 +21,7 @@ from drybpf.helpers.redirect import (
     XDP_ABORTED,
     XDP_REDIRECT,
 )
-from drybpf.jit import adjust, layout, sums
+from drybpf.jit import adjust, callbacks, layout, sums
 from drybpf.jit.access import argument, host_address
 from drybpf.jit.function import FunctionText, Lowering
 from drybpf.jit.ir import Value
@@ -234,4 +234,5 @@ LOWERINGS: dict[str, Lowering] = {
     "redirect": Lowering((), _redirect, unseen=True),
     "redirect_map": Lowering((), _redirect_map, _has_targets, unseen=True),
     "tail_call": Lowering((), _tail_call, _has_map(2, "programs")),
+    "loop": Lowering((), callbacks.loop, callbacks.applies, calls=True),
 }

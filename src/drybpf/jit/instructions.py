@@ -17,18 +17,14 @@ from drybpf.isa.semantics import (
     WIDE_LOADS,
     signed,
 )
-from drybpf.jit import layout, lowering
+from drybpf.jit import calls, layout, lowering
 from drybpf.jit.access import Access, Pointed, host_address, legacy_bounds, packet_place
 from drybpf.jit.function import Emitter, FunctionText
 from drybpf.jit.ir import Value
 from drybpf.jit.plan import OUTSIDE
 from drybpf.jit.provenance import Pointer
-from drybpf.jit.runtime import PASSED, RESULT
-from drybpf.memory import (
-    CONTEXT,
-    FUNCTION_HANDLES,
-    MAX_FRAMES,
-)
+from drybpf.jit.runtime import RESULT
+from drybpf.memory import CONTEXT, FUNCTION_HANDLES
 from drybpf.native.restricted import Function
 
 
@@ -85,39 +81,10 @@ def _return(f: FunctionText, value: Value) -> None:
 
 
 def _call_local(f: FunctionText, pc: int, instruction: Instruction) -> None:
-    callee = flow.target(pc, instruction)
-    f.callees.add(callee or 0)
-    shallow = f.value(f"icmp ult i64 %depth, {MAX_FRAMES - 1}")
-    f.leave_unless(shallow, pc, "deep")
-    deeper = f.value("add i64 %depth, 1")
-    current = f.value("load i64, ptr %fuel")
-    passed = ", ".join(f"i64 {f.get(number)}" for number in range(1, 6))
-    saved = ", ".join(f"i64 {f.get(number)}" for number in range(6, 10))
-    pair = f.value(f"call {RESULT} @f{callee}({PASSED}, i64 {deeper}, i64 {current}, {passed})")
-    left = f.value(f"extractvalue {RESULT} {pair}, 1")
-    gone = f.value(f"icmp eq i64 {left}, {layout.LEFT}")
-    name = len(f.lines)
-    f.line(f"br i1 {gone}, label %unwind{name}, label %back{name}, !prof !1")
-
-    uncounted = f.behind - 1
-
-    def cold() -> None:
-        f.label(f"unwind{name}")
-        if f.options.counting and uncounted:
-            f.line(f"call void @count(ptr %st, i64 {-uncounted})")
-        f.counting.write()
-        code = f"i64 {f.number}"
-        f.line(f"call void @save_frame(ptr %st, i64 %depth, i64 {pc + 1}, {saved}, {code})")
-        f.give("0", str(layout.LEFT))
-
-    f.exits.append(cold)
-    f.label(f"back{name}")
-    f.line(f"store i64 {left}, ptr %fuel")
-    if f.options.moving:
-        f.read_places()
-    if f.options.numbered:  # a callee may have ended in another program
-        f.line(f"store i64 {f.number}, ptr %codep")
-    _after_call(f, f.value(f"extractvalue {RESULT} {pair}, 0"))
+    callee = flow.target(pc, instruction) or 0
+    calls.leave_where_deep(f, pc)
+    passed = [f.get(number) for number in range(1, 6)]
+    _after_call(f, calls.call(f, pc, callee, passed))
 
 
 def _after_call(f: FunctionText, result: Value) -> None:

@@ -19,8 +19,10 @@ HELPERS = 23  # host address of pairs: helper, its context
 LAST_SHARED_HELPER = 1023  # by its number, where programs share the table; others leave
 PENDING = 24  # a helper's result that is not a plain number: an owned reference
 COUNT = 25  # instructions, in the counting variant
-FRAMES = 32  # a record a depth: return pc, r6 to r9, the number of the code
-FRAME_WORDS = 6
+TURN, TIMES, ARGUMENT = 26, 27, 28  # of the loop in whose function a run goes on (`callbacks`)
+FRAMES = 32  # a record a depth: return pc, r6 to r9, the number of the code, and of a frame that
+# waits for the function of a loop to return, what `Looping` has (`times` is 0 in others)
+FRAME_WORDS = 10
 BATCH = FRAMES + 8 * FRAME_WORDS  # what a batch adds, see below
 
 # What a program that does not stand alone finds: its space, its place among others

@@ -180,6 +180,7 @@ class Body:
     wide: Callable[[int, Instruction], int | None]  # the number that an lddw loads
     changes_limits: Callable[[Instruction], bool]  # whether a call may move a region's end
     room: Callable[[int], int]  # the most bytes that may lie together in a region
+    calls_function: Callable[[int, Instruction], bool]  # which pays fuel that is not known here
 
 
 class Analysis:
@@ -296,7 +297,7 @@ class Analysis:
             self._write(walk, block, pc, instruction, state)
         elif semantics.startswith("call") or semantics in PACKET_LOADS:
             self._slots_lost |= semantics.startswith("call")
-            if semantics == "call_local":  # it pays for itself
+            if self.body.calls_function(pc, instruction):
                 walk.cost = None
             state.pop(0, None)
             state.update({number: constant(0) for number in range(1, 6)})

@@ -7,7 +7,7 @@ from dataclasses import replace
 from drybpf.code import Code
 from drybpf.entry import Shape
 from drybpf.flow import function_bounds
-from drybpf.jit import batches
+from drybpf.jit import batches, callbacks
 from drybpf.jit.choices import Choices, Module
 from drybpf.jit.counting import DECLARATION, Counters
 from drybpf.jit.function import FunctionText, Options
@@ -58,6 +58,9 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
     bounds = function_bounds(code.entries, len(code), choices.start or 0)
     begin = _begin(shape) if choices.start is None else choices.start
     work, emitted = [add(bounds[0], begin)], set[int]()
+    if choices.looping:
+        work[0].callees.add(bounds[0])
+        lines.append(callbacks.resuming(bounds[0], numbered=choices.numbered))
     while work:
         function = work.pop()
         lines += function.emit()
@@ -69,7 +72,8 @@ def emit_module(code: Code, shape: Shape, choices: Choices | None = None) -> Mod
     for function in functions:
         used.update(function.inlined)
     inlined = lower(used, inline=True) if used else ""
-    straight = not any(function.has_loops for function in functions)
+    straight = not any(function.has_loops or function.has_turns for function in functions)
+    straight = straight and not choices.looping
     if choices.batch:
         setting = choices.setting(code, shape, lookups=looks)
         short = straight and len(functions) == 1 and not choices.numbered
@@ -108,6 +112,7 @@ def _options(shape: Shape, choices: Choices) -> Options:
         choices.paranoid,
         choices.batch > 0,
         shape.program_type,
+        choices.looping,
     )
 
 
@@ -129,7 +134,8 @@ def _facts(shape: Shape, choices: Choices) -> EntryGuess:
     }
     lookups = frozenset(n for n, name in choices.kernel.items() if name == "map_lookup_elem")
     values = {each.handle: each.values.start for each in choices.around.maps if each.values}
-    return EntryGuess(_entry(shape), pointers, stores, lookups, values)
+    loops = frozenset(n for n, name in choices.kernel.items() if name == "loop")
+    return EntryGuess(_entry(shape), pointers, stores, lookups, values, loops)
 
 
 def _begin(shape: Shape) -> tuple[str, str]:

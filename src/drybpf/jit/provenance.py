@@ -13,8 +13,9 @@ from drybpf import flow
 from drybpf.code import Code
 from drybpf.isa import Instruction
 from drybpf.isa.semantics import LOADS, M32, M64, STORES, signed
-from drybpf.memory import CONTEXT, PACKET, SLOT_BITS, STACK
+from drybpf.memory import CONTEXT, FUNCTION_HANDLES, PACKET, SLOT_BITS, STACK
 
+CODE_ADDRESS = 4  # the source of an lddw that loads the address of a function
 CALLERS = STACK + 1  # the frames of those that called the function: a name, not an address
 
 
@@ -45,6 +46,7 @@ class EntryGuess:
     values: Mapping[int, int] = field(
         default_factory=dict
     )  # the start of a map's values by its handle
+    loops: frozenset[int] = frozenset()  # numbers of the helpers that call a function in turns
 
 
 def frame_entry(arguments: Sequence[Guess] = ()) -> Guesses:
@@ -57,6 +59,11 @@ def frame_entry(arguments: Sequence[Guess] = ()) -> Guesses:
 def _passed(guess: Guess) -> Guess:
     """A guess as the callee has it, for whom the caller's frame is not its own."""
     return Pointer(CALLERS) if isinstance(guess, Pointer) and guess.region == STACK else guess
+
+
+def function_at(guess: Guess) -> int | None:
+    """The slot that a pointer to a function names, if a guess is one."""
+    return guess - FUNCTION_HANDLES if isinstance(guess, int) else None
 
 
 class Analysis:
@@ -103,7 +110,9 @@ class Analysis:
             changed[instruction.dst] = self._load(instruction, state)
         elif semantics.startswith(("call", "ldabs", "ldind")):
             if semantics == "call_local":
-                self._call(pc, instruction, state)
+                self._call(flow.target(pc, instruction), state[1:6])
+            elif semantics == "call_helper" and instruction.imm & M32 in self._facts.loops:
+                self._call(function_at(state[2]), [None, state[3], 0, 0, 0])
             changed[:6] = [self._result(instruction, state), 0, 0, 0, 0, 0]
         elif semantics.startswith("cmpxchg"):
             changed[0] = None
@@ -125,6 +134,8 @@ class Analysis:
 
     def _constant(self, pc: int, instruction: Instruction) -> Guess:
         value = self._code.references.get(pc, instruction.imm64 if not instruction.src else None)
+        if value is None and instruction.src == CODE_ADDRESS:
+            return FUNCTION_HANDLES + (flow.target(pc, instruction) or 0)
         if value is not None and value >> SLOT_BITS in _REGIONS:
             return Pointer(value >> SLOT_BITS << SLOT_BITS)
         if value is not None and value >> SLOT_BITS in self._facts.stores:
@@ -132,11 +143,10 @@ class Analysis:
             return Pointer(start, value - start)
         return value
 
-    def _call(self, pc: int, instruction: Instruction, state: Guesses) -> None:
-        target = flow.target(pc, instruction)
-        if target is None:
+    def _call(self, target: int | None, arguments: Sequence[Guess]) -> None:
+        if target not in self._code.entries:
             return
-        passed = [_passed(guess) for guess in state[1:6]]
+        passed = [_passed(guess) for guess in arguments]
         known = self.calls.get(target)
         if known is not None:
             passed = [_join(a, b) for a, b in zip(known, passed, strict=True)]

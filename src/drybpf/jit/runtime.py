@@ -50,7 +50,7 @@ declare void @leave(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @spent(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @aside(ptr, i64, i64, i64, {ELEVEN}) cold
 declare void @wrong(ptr, i64, i64, i64, {ELEVEN}) cold
-declare void @save_frame(ptr, i64, i64, i64, i64, i64, i64, i64) cold
+declare void @save_frame(ptr, i64, {RECORD}) cold
 @env = external global i64
 declare ptr @lookup(ptr, i64, i64, i64, i64)
 declare {i64, i64} @call_helper(ptr, i64, i64, i64, i64, i64, i64, i64)
@@ -116,22 +116,11 @@ define void @wrong(ptr %st, i64 %pc, i64 %depth, i64 %fuel, {PARAMETERS}) noinli
   store i64 {WRONG}, ptr %pr
   ret void
 }
-define void @save_frame(ptr %st, i64 %depth, i64 %w0, i64 %w1, i64 %w2, i64 %w3, i64 %w4,
-    i64 %w5) noinline cold {
+define void @save_frame(ptr %st, i64 %depth, {RECORD}) noinline cold {
   %a = mul i64 %depth, {FRAME_WORDS}
   %b = add i64 %a, {FRAMES}
-  %p0 = getelementptr i64, ptr %st, i64 %b
-  store i64 %w0, ptr %p0
-  %p1 = getelementptr i64, ptr %p0, i64 1
-  store i64 %w1, ptr %p1
-  %p2 = getelementptr i64, ptr %p0, i64 2
-  store i64 %w2, ptr %p2
-  %p3 = getelementptr i64, ptr %p0, i64 3
-  store i64 %w3, ptr %p3
-  %p4 = getelementptr i64, ptr %p0, i64 4
-  store i64 %w4, ptr %p4
-  %p5 = getelementptr i64, ptr %p0, i64 5
-  store i64 %w5, ptr %p5
+  %p = getelementptr i64, ptr %st, i64 %b
+{SAVES}
   ret void
 }
 """
@@ -323,7 +312,12 @@ def _leave() -> str:
         f"  store i64 %r{number}, ptr %p{number}"
         for number in range(11)
     )
-    return fill(_LEAVE, PARAMETERS=parameters, STORES=stores)
+    record = ", ".join(f"i64 %w{word}" for word in range(layout.FRAME_WORDS))
+    saves = "\n".join(
+        f"  %q{word} = getelementptr i64, ptr %p, i64 {word}\n  store i64 %w{word}, ptr %q{word}"
+        for word in range(layout.FRAME_WORDS)
+    )
+    return fill(_LEAVE, PARAMETERS=parameters, STORES=stores, RECORD=record, SAVES=saves)
 
 
 def _call_helper() -> str:
@@ -339,7 +333,8 @@ def _call_helper() -> str:
 
 def prelude(*, counting: bool) -> str:
     """What a program's module begins with: what it calls out of line."""
-    text = fill(PROGRAM, ELEVEN=", ".join(["i64"] * 11))
+    record = ", ".join(["i64"] * layout.FRAME_WORDS)
+    text = fill(PROGRAM, ELEVEN=", ".join(["i64"] * 11), RECORD=record)
     return text + (fill(_COUNT) if counting else "")
 
 

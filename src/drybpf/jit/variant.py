@@ -78,6 +78,7 @@ class Variant:
         """Link; `ledgers` are those of the program, by the start."""
         choices, self.module, self.cached = form.choices, form.module, form.cached
         self.moving, self.numbered = choices.moving, choices.numbered
+        self.looping = choices.looping
         self.lookups = choices.lookups
         self.natives = choices.natives  # inlined, by number
         called = shape.plain and not choices.tail  # the hook's defaults are all that a run needs
