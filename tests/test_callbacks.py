@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from unittest.mock import patch
 
 import pytest
 
-from callback_runs import Pair, slices
+from callback_runs import HOOK, PACKET, Pair, slices
 from drybpf import interpreter
+from drybpf.errors import ExecutionError
 from drybpf.helpers.looping import MAX_LOOPS
-from drybpf.jit import drive
+from drybpf.jit import drive, layout
+from drybpf.maps import MapType
 from drybpf.memory import FUNCTION_HANDLES
+from drybpf.program import Program
 from drybpf.state import Invoke
+from metering import metered
+from space_programs import ENGINES, Twins
 
 CALL = """
     mov r1, {times}
@@ -228,3 +234,91 @@ def test_slices_go_on_in_compiled_code() -> None:
             jit.run(program.begin(1 << 20))
     assert 3000 * 6 // 520 < go.call_count < 3000 * 7 // 500 + 3
     assert any(variant.looping for variant in jit._variants.values())
+
+
+@pytest.mark.parametrize("more", [1 << 20, 19])
+@pytest.mark.parametrize("name", SHAPES)
+def test_meters(name: str, more: int) -> None:
+    """What began, and which jumps were taken, by the edges that compiled code counts."""
+    program = Pair(SHAPES[name], HELPERS)
+    for budget in (1 << 12, 50, 71):
+        counts = []
+        for jit in (None, program.jits[False]):
+            run = partial(program.end, program.begin(budget), jit, counting=False)
+            with slices(program.code, more):
+                counts.append(metered(run))
+        assert counts[0] == counts[1], (budget, program.text)
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if "helper" not in name])
+def test_calls_and_batches(name: str) -> None:
+    """Packets alone, without a state: what is left goes on in a fresh one."""
+    for budget in (1 << 12, 62, 90):
+        reference, compiled = (
+            Program.from_asm(SHAPES[name], hook=HOOK, engine=engine, budget=budget)
+            for engine in ENGINES
+        )
+        batches = [p.run_batch([PACKET] * 3, on_fault="record") for p in (reference, compiled)]
+        values, faults = (
+            [list(batch) for batch in batches],
+            [{i: (str(f), f.pc, f.registers) for i, f in b.faults.items()} for b in batches],
+        )
+        assert values[0] == values[1]
+        assert faults[0] == faults[1]
+        for _ in range(3):
+            outcomes: list[object] = []
+            for program in (reference, compiled):
+                packet = bytearray(PACKET)
+                try:
+                    outcomes.append((program(packet), packet))
+                except ExecutionError as fault:
+                    outcomes.append(((str(fault), fault.pc, fault.registers), packet))
+            assert outcomes[0] == outcomes[1]
+
+
+TAIL = """
+    main: mov r6, r1
+    stdw [r10-8], 0
+    stxdw [r10-16], r1
+    mov r1, 5
+    lddw r2, code_addr(body)
+    mov r3, r10
+    add r3, -16
+    mov r4, 0
+    call 181
+    lsh r0, 32
+    ldxdw r1, [r10-8]
+    add r0, r1
+    exit
+    body: mov r6, r2
+    ldxdw r3, [r2+8]
+    add r3, 1
+    stxdw [r2+8], r3
+    ldxdw r1, [r2]
+    lddw r2, {programs}
+    mov r3, 0
+    call 12
+    mov r0, 0
+    exit
+"""
+
+
+@pytest.mark.parametrize("result", [0, 1])
+@pytest.mark.parametrize("size", [1 << 24, 30, 41])
+def test_a_tail_call_in_a_turn_ends_the_turn(
+    result: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "SLICE", size)
+    twins = Twins(TAIL, programs=(MapType.PROG_ARRAY, 4, 4, 1))
+    turns = 1 if result else 5
+    assert twins.run().value == 5 << 32 | 5  # no program is there
+    for program, maps in zip(twins.programs, twins.maps, strict=True):
+        maps["programs"][0] = Program.from_asm(
+            f"stdw [r10-8], 3\nldxw r1, [r1]\nmov r0, {result}\nexit",
+            hook=program.hook,
+            host=program.host,
+            space=program.space,
+            engine=program._engine,
+        )
+    for _ in range(4):
+        assert twins.run().value == turns << 32 | turns
