@@ -81,6 +81,12 @@ SHAPES = {
     + "mov r0, 0\nexit",
     "in a loop": BEGIN + "stdw [r10-16], 0\nagain:" + call(4) + "ldxdw r1, [r10-16]\nadd r1, 1\n"
     "stxdw [r10-16], r1\njlt r1, 3, again\n" + END + SUM,
+    "in a counted loop": BEGIN
+    + "mov r6, 0\nagain:"
+    + call(4)
+    + "add r6, 1\njlt r6, 3, again\n"
+    + END
+    + SUM,
     "nested": BEGIN
     + call(4)
     + END
@@ -322,3 +328,54 @@ def test_a_tail_call_in_a_turn_ends_the_turn(
         )
     for _ in range(4):
         assert twins.run().value == turns << 32 | turns
+
+
+MAIN = """
+    main: jgt r1, 100, outer
+    mov r6, r1
+    mov r1, r2
+    lddw r2, {programs}
+    mov r3, 0
+    call 12
+    mov r0, 0
+    exit
+    outer: ldxw r3, [r1]
+    ldxw r4, [r1+4]
+    mov r5, r3
+    add r5, 1
+    jgt r5, r4, done
+    ldxb r4, [r3]
+    jgt r4, 5, done
+    add r4, 1
+    stxb [r3], r4
+    mov r3, r1
+    mov r1, 4
+    lddw r2, code_addr(main)
+    mov r4, 0
+    call 181
+    exit
+    done: mov r0, 0
+    exit
+"""
+
+
+@pytest.mark.parametrize("which", ["itself", "another"])
+@pytest.mark.parametrize("size", [1 << 24, 30, 41])
+def test_the_function_is_the_program_itself(
+    which: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn begins at the first slot, as programs do that a tail call enters."""
+    monkeypatch.setattr(layout, "SLICE", size)
+    twins = Twins(MAIN, programs=(MapType.PROG_ARRAY, 4, 4, 1))
+    for program, maps in zip(twins.programs, twins.maps, strict=True):
+        maps["programs"][0] = program
+        if which == "another":
+            maps["programs"][0] = Program.from_asm(
+                "mov r2, 0\nl: add r2, 1\njlt r2, 30, l\nmov r0, 0\nexit",
+                hook=program.hook,
+                host=program.host,
+                space=program.space,
+                engine=program._engine,
+            )
+    for _ in range(3):
+        assert twins.run().value == (1 if which == "itself" else 4)  # what ran within gave one
