@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
+import callback_programs
 from callback_runs import HOOK, PACKET, Pair, slices
 from drybpf import interpreter
 from drybpf.errors import ExecutionError
@@ -379,3 +380,8 @@ def test_the_function_is_the_program_itself(
             )
     for _ in range(3):
         assert twins.run().value == (1 if which == "itself" else 4)  # what ran within gave one
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_programs(seed: int) -> None:
+    callback_programs.check(seed)

@@ -2,7 +2,7 @@
 
 Each chunk of programs is compiled as one module and runs in a child process, so that a crash is a
 finding with its seeds.  `--whole` compiles each program as users do, and tries every way in;
-`--maps` is for programs over maps, moving packets and tail calls;
+`--maps` is for programs over maps, moving packets and tail calls, `--callbacks` for `bpf_loop`;
 `--loops` takes programs that are all loops, each once as users run it and once in code that checks
 what the guards of loops stand for; `tools/fuzz_guards.py` asks the guards themselves.
 """
@@ -55,6 +55,13 @@ for seed in range(int(first), int(last)):
     case.check_ways_in()
 """
 
+CALLBACKS = """
+import sys
+from callback_programs import check
+for seed in range(*map(int, sys.argv[1:3])):
+    check(seed)
+"""
+
 
 def main() -> None:
     """Run the chunks; exit with 1 at the first difference."""
@@ -64,8 +71,9 @@ def main() -> None:
     options.add_argument("--whole", action="store_true")
     options.add_argument("--loops", action="store_true")
     options.add_argument("--maps", action="store_true")
+    options.add_argument("--callbacks", action="store_true")
     given = options.parse_args()
-    chosen = {"whole": WHOLE, "loops": LOOPS, "maps": MAPS}
+    chosen = {"whole": WHOLE, "loops": LOOPS, "maps": MAPS, "callbacks": CALLBACKS}
     script = next((text for name, text in chosen.items() if getattr(given, name)), PACKED)
     kind = "loops" if given.loops else "all"
     for first in range(given.seed, given.seed + given.programs, CHUNK):
