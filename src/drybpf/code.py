@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 
 from drybpf import flow
+from drybpf.cached import cached_property
 from drybpf.isa import Instruction, decode
 from drybpf.isa.table import ROWS, Row
 

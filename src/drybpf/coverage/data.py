@@ -6,12 +6,12 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
 from drybpf import meter
+from drybpf.cached import cached_property
 from drybpf.code import Code, SourceLine
 from drybpf.errors import BpfError, CoverageError
 from drybpf.meter import Counts

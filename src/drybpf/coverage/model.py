@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+
+from drybpf.cached import cached_property
 
 Ranges = tuple[tuple[int, int], ...]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
+from drybpf.cached import cached_property
 from drybpf.errors import DecodeError
 from drybpf.isa.table import LDDW, Row, lookup
 

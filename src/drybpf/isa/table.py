@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+
+from drybpf.cached import cached_property
 
 OPERAND_FIELDS: dict[str, tuple[str, ...]] = {
     # operand in a text form: the instruction's fields that it fills

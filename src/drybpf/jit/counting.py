@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
+from drybpf.cached import cached_property
 from drybpf.jit.plan import OUTSIDE, Plan, make_plan
 
 if TYPE_CHECKING:

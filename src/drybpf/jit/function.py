@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
+from drybpf.cached import cached_property
 from drybpf.code import Code
 from drybpf.isa import Instruction
 from drybpf.isa.semantics import ACCESSES, LOADS, M32

@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from drybpf.cached import cached_property
 from drybpf.errors import ObjectError
 from drybpf.objects import btf_types as t
 from drybpf.objects.strings import StringTable

@@ -22,9 +22,9 @@ import struct
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Self
 
+from drybpf.cached import cached_property
 from drybpf.maps.codec import Codec
 from drybpf.objects.records import Record
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 
+from drybpf.cached import cached_property
 from drybpf.errors import ObjectError
 from drybpf.objects.strings import StringTable
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from drybpf import hooks, verifier
 from drybpf.asm import format_instruction
+from drybpf.cached import cached_property
 from drybpf.errors import Finding, ObjectError, VerifierError
 from drybpf.helpers import Helpers
 from drybpf.helpers.kernel import KernelHelper, describe_missing, kernel_helpers, misplaced, missing

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
+from drybpf.cached import cached_property
 from drybpf.code import Code
 from drybpf.coverage.analysis import places
 from drybpf.meter import Counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,10 @@ class Subject:
         **options: Any,  # noqa: ANN401 (those of `load`)
     ) -> None:
         """Load; `options` are those of `drybpf.load`.  Raises `ObjectError`."""
+        if (
+            engine == "auto"
+        ):  # in this thread: Python 3.11's parser counts its depth over all threads
+            import_module("drybpf.jit.module")
         self.object: Object = load(path, **options)
         self._name, self._budget, self._folder = program, budget, folder
         self.engine, self.max_instructions = engine, max_instructions
