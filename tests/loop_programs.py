@@ -2,8 +2,8 @@
 
 Counters of any width and step, tests of any kind at the top or the bottom, bounds that wrap, steps
 that do not divide, counters with a second name, exits in the middle, nests over one base, spilled
-counters and bases; accesses that just fit, or just do not; counters in two registers, and tests
-where both sides move.
+counters and bases; accesses that just fit, or just do not; counters in two registers, tests where
+both sides move, and indices that data leads through a table.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Loops:
         self.labels = 0
         self.ends: list[str] = []  # the labels behind the loops that are open
         self.beside = Random(f"beside {seed}")  # noqa: S311 (for what came later than the rest)
-        self.mode = self.beside.choice(("", "", "", "follow", "chase"))
+        self.mode = self.beside.choice(("", "", "", "follow", "chase", "walk"))
 
     def program(self) -> str:
         self.lines += {
@@ -130,7 +130,26 @@ class Loops:
         if self.mode == "chase":
             self.lines.append(f"mov64 r9, {choose(('r7', 'r7', 64, 40, 17, 3, 'r6'))}")
             return ["mov64 r5, 0", f"add64 r9, {choose((-1, -1, -1, -2, -3, 1, 2, -8))}"]
+        if self.mode == "walk":
+            return self.begin_walk()
         return []
+
+    def begin_walk(self) -> list[str]:
+        """An index in r9 that begins in the range where data keeps it, or does not."""
+        choose = self.beside.choice
+        mask, least = choose((7, 15, 31, 6)), choose((0, 0, 0, 1, 8, -8))
+        if choose((True, True, False)):
+            self.lines.append(
+                f"mov64 r9, {choose((least, least, least + 5, least + mask + 1, -1, 'r7'))}"
+            )
+        base, offset = choose((("r6", 0), ("r6", 0), ("r10", -STACK_BASE), ("r6", 32)))
+        walk = [f"mov64 r4, {base}", "add64 r4, r9", f"ldxb r5, [r4{offset:+d}]", "add64 r0, r5"]
+        walk += [choose((f"and64 r5, {mask}", f"mod64 r5, {mask + 1}", "rsh64 r5, 3"))]
+        walk += [f"mov64 r9, {choose(('r5', 'r5', 'r0'))}"]
+        if walk[-1].endswith("r0"):
+            walk.append(f"and64 r9, {mask}")
+        walk += [f"add64 r9, {least}"] if least else []
+        return ["\n".join(walk)]
 
     def start(self, counter: str, width: object) -> object:
         """Give a counter its first value and a pointer its place; the result is the step."""

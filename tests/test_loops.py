@@ -210,6 +210,37 @@ PAIRS = {
         add64 r3, 1
         jlt r3, r2, o
         exit""",
+    "an index that data keeps within a range": """
+        mov64 r0, 0
+        mov64 r3, 0
+        l: mov64 r4, r1
+        add64 r4, r3
+        ldxb r5, [r4]
+        mov64 r4, r1
+        add64 r4, r0
+        ldxb r6, [r4]
+        mov64 r0, r5
+        xor64 r0, r6
+        and64 r0, 7
+        add64 r3, 1
+        jlt r3, r2, l
+        exit""",
+    "one in the inner loop, which the outer one begins": """
+        mov64 r0, 0
+        mov64 r3, 0
+        o: mov64 r7, 5
+        mov64 r8, 0
+        l: mov64 r4, r1
+        add64 r4, r7
+        ldxb r7, [r4]
+        add64 r0, r7
+        mod64 r7, 9
+        add64 r7, 3
+        add64 r8, 1
+        jlt r8, 6, l
+        add64 r3, 1
+        jlt r3, 9, o
+        exit""",
     "ends that are to be the same": """
         mov64 r0, 0
         mov64 r3, 0
@@ -249,6 +280,44 @@ APART = {
         add64 r4, 1
         mov64 r3, r4
         jlt r3, 64, l
+        exit""",
+    "an index that begins outside the range that it stays in": """
+        mov64 r0, 200
+        mov64 r3, 0
+        l: mov64 r4, r1
+        add64 r4, r0
+        ldxb r6, [r4]
+        mov64 r0, r6
+        and64 r0, 7
+        add64 r3, 1
+        jlt r3, 8, l
+        exit""",
+    "one that begins below it": """
+        mov64 r0, 0
+        mov64 r3, 0
+        l: mov64 r4, r1
+        add64 r4, r0
+        ldxb r6, [r4-2]
+        mov64 r0, r6
+        and64 r0, 7
+        add64 r0, 2
+        add64 r3, 1
+        jlt r3, 8, l
+        exit""",
+    "one that the outer loop sets outside": """
+        mov64 r0, 3
+        mov64 r3, 0
+        o: mov64 r8, 0
+        l: mov64 r4, r1
+        add64 r4, r0
+        ldxb r0, [r4]
+        and64 r0, 7
+        add64 r8, 1
+        jlt r8, 6, l
+        mov64 r0, r3
+        lsh64 r0, 5
+        add64 r3, 1
+        jlt r3, 9, o
         exit""",
     "one in an inner loop, right the first time only": """
         mov64 r0, 0

@@ -29,6 +29,7 @@ class Fact:
     value: Value  # assumes nothing
     bits: int
     block: Block
+    first: bool = False  # when the loop begins, and no more is said
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,11 @@ class Guard:
             if touch.address is not None and touch.region is not None:
                 self._want(touch.region, None, touch.address, touch.block, touch.size)
         for fact in self._plan.facts:
-            self._want(None, fact.bits, fact.value, fact.block, 1)
+            if fact.first:
+                start = self._value(fact.value.terms, fact.value.constant)
+                self._require(self._n.less(start, 1 << fact.bits))
+            else:
+                self._want(None, fact.bits, fact.value, fact.block, 1)
         for ranges in self._ranges.values():
             for one in ranges:
                 self._demand(one)

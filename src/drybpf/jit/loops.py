@@ -11,7 +11,9 @@ iteration t it holds symbol + t x step modulo 2^64.  So, as long as no result wo
 any value of iteration t is base + t x (Σ coefficient x step) + d with 0 <= d <= spread.  A symbol
 whose value at every latch is an induction's plus a constant *follows* it: it is one itself, by the
 same step, if it is what that one was an iteration earlier when the loop begins too; that is a
-`Fact` of no bits, about the beginning alone.
+`Fact` of no bits, about the beginning alone.  A symbol whose value at every latch lies in a range
+of numbers, whatever the symbols are, is *bounded*: it lies there in every iteration if it does when
+the loop begins, which is such a fact, too.
 
 *Trips.*  A test that dominates every latch, leaves the loop by one of its ways, and compares a
 value that moves by a step with one that does not, passes at most P times (`passes`, in integers:
@@ -87,6 +89,7 @@ from drybpf.memory import FRAME_SIZE, STACK
 MOST_STEP = 1 << 20  # of an induction by a constant
 MOST_TESTS = 3  # of one loop
 MOST_COST = 1 << 28  # fuel of an iteration
+MOST_BOUNDED = 32  # bits of the numbers that a symbol may be that data decides
 MOST_BOUND = 1 << 16  # up to which an inner loop may count from an unknown number
 MOST_WORK = 40  # evaluations of each instruction, before a function is left as it is
 
@@ -162,6 +165,7 @@ class Plan:
     rests: Mapping[Symbol, frozenset[Fact]]  # what each movement rests on, where that is known
     tested: frozenset[Fact]  # those that the tests rest on
     regular: bool = True  # whether no access's place hangs on data that iterations hand on
+    bounded: State = field(default_factory=dict)  # symbols that stay within a range
 
     @property
     def proved(self) -> frozenset[int]:
@@ -221,8 +225,18 @@ class Analysis:
             walk = self._walk(loop, initial)
         if self._work <= 0:
             return None
-        latch = join_states([walk.edges[block, loop.header] for block in sorted(loop.latches)])
-        return _Choice(self.body, loop, initial, latch).plan(walk, self._points(loop))
+        choice = _Choice(self.body, loop, initial, _latch(loop, walk))
+        regular, bounded = choice.is_regular(walk), State()
+        if not regular:
+            bounded = _bounded(loop, initial, _latch(loop, walk))
+        if bounded:
+            initial |= bounded
+            walk = self._walk(loop, initial)
+            if self._work <= 0:
+                return None
+            choice = _Choice(self.body, loop, initial, _latch(loop, walk))
+        plan = choice.plan(walk, self._points(loop))
+        return replace(plan, regular=regular, bounded=bounded)
 
     def _points(self, loop: Loop) -> frozenset[Block]:
         return frozenset(block for block in loop.body if block in self.body.fuel)
@@ -363,6 +377,26 @@ class Analysis:
             state.pop(instruction.src, None)
 
 
+def _latch(loop: Loop, walk: Walk) -> State:
+    """What holds when an iteration ends, wherever it does."""
+    return join_states([walk.edges[block, loop.header] for block in sorted(loop.latches)])
+
+
+def _bounded(loop: Loop, initial: State, latch: State) -> State:
+    """The symbols that lie in a range of numbers at every latch, as if they did at first."""
+    found: State = {}
+    for which in initial:
+        value = latch.get(which)
+        if value is None or value.assumed or value.most is None:
+            continue
+        least, bits = value.constant, value.spread.bit_length()
+        if bits <= MOST_BOUNDED:
+            start = Value(((which, 1),), -least & M64)
+            fact = Fact(start, bits, loop.header, first=True)
+            found[which] = Value((), least, (1 << bits) - 1, frozenset({fact}))
+    return found
+
+
 def _put(state: State, which: Symbol, value: Known) -> None:
     if value is None:
         state.pop(which, None)
@@ -393,11 +427,11 @@ def _slot(address: Known, size: int) -> Symbol | None:
 def _substituted(facts: Iterable[Fact], values: State, first: State) -> frozenset[Fact] | None:
     """An inner loop's facts in terms of the outer one's; None where one is about the unknown.
 
-    Those of no bits are about the `first` values.
+    What must hold when the inner loop begins is about the `first` values.
     """
     found: set[Fact] = set()
     for fact in facts:
-        value = substitute(fact.value, values if fact.bits else first)
+        value = substitute(fact.value, first if fact.first else values)
         if value is None or (not fact.bits and not value.exact):
             return None
         if not fact.bits and value.constant and not value.terms:
@@ -519,6 +553,10 @@ def _resting(plan: Plan, bare: _Progress, first: State) -> _Progress:
             if facts:
                 anywhere[which] = replace(value, assumed=value.assumed | facts)
                 last[which] = replace(last[which], assumed=last[which].assumed | facts)
+    for which, value in plan.bounded.items():
+        facts = _substituted(value.assumed, {}, first)
+        if facts is not None:
+            anywhere[which] = last[which] = replace(value, assumed=facts)
     return _Progress(bare.count, anywhere, last, bare.facts)
 
 
@@ -606,13 +644,11 @@ class _Choice:
         if behind is None:
             return False
         self.moves[which] = move
-        self._rests[which] = value.assumed | {Fact(behind, 0, self._loop.header)}
+        self._rests[which] = value.assumed | {Fact(behind, 0, self._loop.header, first=True)}
         return True
 
     def plan(self, walk: Walk, points: frozenset[Block]) -> Plan:
         """The plan for a loop with this iteration."""
-        loops = self._graph.loops
-        inside = frozenset(block for inner in self._loop.inner for block in loops[inner].body)
         tests = self._tests(walk)
         facts = set(self._facts_of_all(tests))
         touches: list[Touch] = []
@@ -642,18 +678,21 @@ class _Choice:
             points if cost is not None else frozenset(),
             {which: found for which, found in rests.items() if found is not None},
             frozenset(self._facts_of_all(tests)),
-            all(self._is_regular(touch, inside) for touch in walk.touches),
         )
 
-    def _is_regular(self, touch: Touch, inside: frozenset[Block]) -> bool:
-        """Whether an access's address, if it is this loop's own, needs no other iteration's data.
+    def is_regular(self, walk: Walk) -> bool:
+        """Whether no address of an access of this loop's own needs another iteration's data.
 
         It may be anywhere in a table; but it does not hang on what is carried from one to the next.
         """
-        if touch.block in inside:
-            return True
-        address = touch.address
-        return address is not None and all(which in self.moves for which, _ in address.terms)
+        loops = self._graph.loops
+        inside = frozenset(block for inner in self._loop.inner for block in loops[inner].body)
+        return all(
+            touch.address is not None
+            and all(which in self.moves for which, _ in touch.address.terms)
+            for touch in walk.touches
+            if touch.block not in inside
+        )
 
     def _facts_of_all(self, tests: Iterable[Test]) -> Iterable[Fact]:
         for test in tests:
@@ -775,11 +814,11 @@ class _Choice:
                 work += self._rests[which]
             while work:
                 fact = work.pop()
-                if not fact.bits and self.movement(fact.value) != STILL:
+                if not (fact.bits or fact.first) and self.movement(fact.value) != STILL:
                     return None  # it may hold in the first iteration, and in no other
                 if fact not in facts:
                     facts.add(fact)
-                    symbols += [which for which, _ in fact.value.terms]
+                    symbols += [] if fact.first else [which for which, _ in fact.value.terms]
         return frozenset(facts)
 
     def _needed(self, touch: Touch, tests: tuple[Test, ...]) -> frozenset[Fact] | None:
@@ -806,7 +845,8 @@ class _Choice:
 
     def _tellable(self, fact: Fact, tests: tuple[Test, ...]) -> bool:
         """Whether a fact may hold, and be demanded."""
-        return not fact.value.spread >> fact.bits and self._reachable(fact.value, tests)
+        fits = not fact.value.spread >> fact.bits
+        return fits and (fact.first or self._reachable(fact.value, tests))
 
     def _reachable(self, value: Value, tests: tuple[Test, ...]) -> bool:
         """Whether the range of a value can be told."""
