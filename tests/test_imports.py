@@ -16,7 +16,7 @@ SOURCE = Path(drybpf.__file__).parent
 HEAVY = {"llvmlite", "numpy", "rich", "elftools", "click"}
 
 LAYERS = (  # from the bottom; modules of one line may import each other
-    "background errors entry host markup records",
+    "background cached errors entry host markup records",
     "isa",
     "asm flow",
     "code builder verifier",
