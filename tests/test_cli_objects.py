@@ -243,6 +243,7 @@ def test_types_and_targets(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, *arguments, "--type", "xdp")[1].startswith("PASS")
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -284,6 +285,7 @@ def test_options_for_objects_alone(capsys: pytest.CaptureFixture[str], tmp_path:
         assert (code, "go with an object" in err) == (2, True)
 
 
+@pytest.mark.usefixtures("no_garbage")
 def test_a_json_file_of_something_else(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     for text, reason in (

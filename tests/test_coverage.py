@@ -227,6 +227,7 @@ def test_broken_programs_are_refused(key: str, value: object) -> None:
         Coverage.from_json(data)
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"[" * 100_000])
 def test_files_that_are_none_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
