@@ -13,13 +13,14 @@ latches: its vectors would be gathered, each behind the last (search: 120 ns aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drybpf.isa import Instruction
 from drybpf.jit.affine import Symbol
 from drybpf.jit.bounds import bounds, room
+from drybpf.jit.debts import Debt, debt, left
 from drybpf.jit.graph import Block, Graph, Loop, graph
 from drybpf.jit.guard import Guard
 from drybpf.jit.implied import implied
@@ -48,6 +49,8 @@ class Copy:
     proved: frozenset[int] = frozenset()  # accesses that need no check
     paid: frozenset[int] = frozenset()  # fuel points that need no test
     guarded: dict[Block, Copy] = field(default_factory=dict)  # by the headers in this copy
+    debts: tuple[Debt, ...] = ()  # of loops around, and of this one at last
+    owes: bool = False  # whether this one has one
 
 
 class Copies:
@@ -63,6 +66,7 @@ class Copies:
         self._graph: Graph | None = None
         self._room = 0
         self._names = 0
+        self.variables: list[Value] = []  # of the debts of loops
 
     @property
     def proved(self) -> frozenset[int]:
@@ -73,6 +77,27 @@ class Copies:
     def paid(self) -> frozenset[int]:
         """The fuel points that need no test in the current copy."""
         return self._current.paid
+
+    def owes(self, block: Block) -> bool:
+        """Whether a fuel point of the current copy is paid behind its loop."""
+        copy = self._current
+        return copy.owes and block in copy.debts[-1].costs
+
+    def fuel(self) -> Callable[[], Value]:
+        """What computes the fuel that is left at the end of the current block, wherever it is."""
+        debts, block = self._current.debts, self._f.block
+        return lambda: self._left(debts, block)
+
+    def _left(self, debts: tuple[Debt, ...], block: Block, *, rarely: bool = True) -> Value:
+        if self._graph is None:
+            return self._f.value("load i64, ptr %fuel")
+        return left(self._f, self._graph, debts, block, rarely=rarely)
+
+    def turn(self, block: Block) -> None:
+        """Count an iteration, where a block is the header of a loop that owes what it costs."""
+        copy = self._current
+        if copy.owes and copy.loop is not None and copy.loop.header == block:
+            copy.debts[-1].turn(self._f)
 
     def label(self, block: Block) -> str:
         """The name of a block in the current copy."""
@@ -109,7 +134,7 @@ class Copies:
 
     def _resolve(self, copy: Copy, block: Block | None, target: Block) -> str:
         if copy.parent is not None and copy.loop is not None and target not in copy.loop.body:
-            return self._way_out(self._resolve(copy.parent, block, target))
+            return self._way_out(copy, block, self._resolve(copy.parent, block, target))
         enters = target in copy.guarded and block not in copy.guarded[target].blocks
         label = f"{'g' if enters else 'b'}{target}{copy.suffix}"
         returns = target in self._irregular and block in self._loop_body(target)
@@ -118,21 +143,29 @@ class Copies:
     def _loop_body(self, header: Block) -> frozenset[Block]:
         return self._graph.loops[header].body if self._graph else frozenset()
 
-    def _way_out(self, label: str) -> str:
-        return self._way([BARRIER, f"br label %{label}"])
+    def _way_out(self, copy: Copy, block: Block | None, label: str) -> str:
+        f = self._f
+
+        def emit() -> None:
+            f.line(BARRIER)
+            if copy.owes and block is not None:
+                fuel = self._left(copy.debts[-1:], block, rarely=False)
+                f.line(f"store i64 {fuel}, ptr %fuel")
+            f.line(f"br label %{label}")
+
+        return self._way(emit)
 
     def _way_back(self, label: str) -> str:
         """The latch of a loop that LLVM shall not make vectors of."""
-        return self._way([f"br label %{label}, {IRREGULAR}"])
+        return self._way(lambda: self._f.line(f"br label %{label}, {IRREGULAR}"))
 
-    def _way(self, lines: list[str]) -> str:
+    def _way(self, fill: Callable[[], None]) -> str:
         self._names += 1
         name, f = f"x{self._names}", self._f
 
         def emit() -> None:
             f.label(name)
-            for line in lines:
-                f.line(line)
+            fill()
 
         f.exits.append(emit)
         return name
@@ -218,9 +251,22 @@ class Copies:
             copy,
             copy.proved | plan.proved,
             copy.paid | plan.points,
+            debts=copy.debts,
         )
+        self._owe(fast, plan)
         copy.guarded[plan.loop.header] = fast
         self._work.append(fast)
+
+    def _owe(self, fast: Copy, plan: Plan) -> None:
+        """Let a copy pay when its loop ends, where that helps."""
+        loop = plan.loop
+        within = frozenset[Block]().union(*(self._loop_body(inner) for inner in loop.inner))
+        if self._graph is None:
+            return
+        found = debt(self._graph, plan, within, self._f.code.fuel, fast.suffix)
+        if found is not None:
+            fast.debts, fast.owes = (*fast.debts, found), True
+            self.variables += found.variables
 
     # Guards
 
@@ -242,6 +288,8 @@ class Copies:
             f.label(f"i{name}")
             if _moves_by_register(plan):
                 self._hide(plan)
+            if name == quick and fast.owes:
+                fast.debts[-1].begin(f)
             f.line(f"br label %b{name}")
 
     def _hide(self, plan: Plan) -> None:

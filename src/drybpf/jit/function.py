@@ -225,6 +225,7 @@ class FunctionText(Text):
             self._emit_way_out(function)
         self._emit_return()
         room = ["  %key = alloca i32"] if self.needs_key else []
+        room += [f"  {variable} = alloca i64" for variable in self.copies.variables]
         self.lines[prologue:prologue] = [*room, *self._load_stores()]
         self.lines.append("}")
         return self.lines
@@ -351,6 +352,7 @@ class FunctionText(Text):
         self.label(self.copies.label(first))
         if self.copies.is_plain(first):
             self.line(BARRIER)
+        self.copies.turn(first)
         self.counting.block(first)
         self.cache, self.dirty, self.limits = {}, set(), {}
         self.block, pcs = first, self.blocks[first]
@@ -369,12 +371,14 @@ class FunctionText(Text):
         self._close(pcs[-1])
 
     def _charge(self, pc: int, cost: int) -> None:
-        before = self.value("load i64, ptr %fuel")
-        charged = self.value(f"sub i64 {before}, {cost}")
-        self.line(f"store i64 {charged}, ptr %fuel")
-        paid = pc in self.copies.paid
+        paid, left = pc in self.copies.paid, self.copies.fuel()
+        if not self.copies.owes(pc):
+            before = self.value("load i64, ptr %fuel")
+            charged = self.value(f"sub i64 {before}, {cost}")
+            self.line(f"store i64 {charged}, ptr %fuel")
         if paid and not self.options.paranoid:
             return
+        charged = left()
         enough = self.value(f"icmp sge i64 {charged}, 0")
         name = len(self.lines)
         self.line(f"br i1 {enough}, label %paid{name}, label %broke{name}{LIKELY}")
@@ -382,7 +386,7 @@ class FunctionText(Text):
         def cold() -> None:
             """Leave with nothing charged."""
             self.label(f"broke{name}")
-            self.leave(pc, {}, 0, cost, "wrong" if paid else "spent")
+            self.leave(pc, {}, 0, left, cost, "wrong" if paid else "spent")
 
         self.exits.append(cold)
         self.label(f"paid{name}")
@@ -427,17 +431,20 @@ class FunctionText(Text):
         pc: int,
         cache: dict[int, Value],
         uncounted: int,
+        left: Callable[[], Value],
         refund: int,
         function: str = "leave",
     ) -> None:
         """End a cold block: hand the run over at `pc`.
 
-        Where `pc` is a fuel point, what was charged there is given back.  `function` is `leave` or,
-        for want of fuel, `spent`, which does the same: so they are told apart after optimisation.
+        `left` gives the fuel that is left.  Where `pc` is a fuel point, what was charged there is
+        given back.  `function` is `leave` or, for want of fuel, `spent`, which does the same: so
+        they are told apart after optimisation.
         """
+        fuel = left()
         if refund:
-            fuel = self.value("load i64, ptr %fuel")
-            self.line(f"store i64 {self.value(f'add i64 {fuel}, {refund}')}, ptr %fuel")
+            fuel = self.value(f"add i64 {fuel}, {refund}")
+        self.line(f"store i64 {fuel}, ptr %fuel")
         for number, value in cache.items():
             self.line(f"store i64 {value}, ptr %r{number}")
         if self.options.counting and uncounted:
@@ -491,12 +498,12 @@ class FunctionText(Text):
         """Go on where a condition holds, else leave at `pc`."""
         inside, outside = f"ok{len(self.lines)}", f"{name}{len(self.lines)}"
         cache = {number: self.cache[number] for number in sorted(self.dirty)}
-        uncounted, refund = self.behind, self.refund
+        uncounted, refund, left = self.behind, self.refund, self.copies.fuel()
         self.line(f"br i1 {condition}, label %{inside}, label %{outside}{LIKELY}")
 
         def cold() -> None:
             self.label(outside)
-            self.leave(pc, cache, uncounted, refund, function)
+            self.leave(pc, cache, uncounted, left, refund, function)
 
         self.exits.append(cold)
         self.label(inside)

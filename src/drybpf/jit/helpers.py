@@ -210,7 +210,7 @@ def _tail_call(f: FunctionText, pc: int) -> Value:
     f.uncount()
     f.counting.end(pc)
     f.counting.write()
-    fuel = f.value("load i64, ptr %fuel")
+    fuel = f.copies.fuel()()
     pair = f.value(f"call {RESULT} {function}({PASSED}, i64 %depth, i64 {fuel})")
     f.give(*(f.value(f"extractvalue {RESULT} {pair}, {part}") for part in (0, 1)))
     f.label(f"fail{name}")

@@ -69,12 +69,12 @@ def _jump(f: FunctionText, pc: int, instruction: Instruction) -> None:
 
 def _exit(f: FunctionText, _pc: int, _instruction: Instruction) -> None:
     f.counting.edge(f.block, OUTSIDE)
-    _return(f, f.get(0))
+    _return(f, f.get(0), f.copies.fuel()())
 
 
-def _return(f: FunctionText, value: Value) -> None:
+def _return(f: FunctionText, value: Value, fuel: Value) -> None:
     f.counting.write()
-    f.give(value, f.value("load i64, ptr %fuel"))
+    f.give(value, fuel)
 
 
 # Calls
@@ -225,7 +225,7 @@ def _packet_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
         offset = f.value(f"and i64 {sum_}, {M32}")
     inside, first = legacy_bounds(f, offset, size)
     name, cache = len(f.lines), dict(f.cache)
-    uncounted, refund = f.behind, f.refund
+    uncounted, refund, left = f.behind, f.refund, f.copies.fuel()
     f.line(f"br i1 {inside}, label %in{name}, label %beyond{name}")
 
     def cold() -> None:
@@ -242,9 +242,9 @@ def _packet_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
         if f.options.counting and uncounted > 1:
             f.line(f"call void @count(ptr %st, i64 {1 - uncounted})")
         f.counting.end(pc)
-        _return(f, "0")
+        _return(f, "0", left())
         f.label(f"deep{name}")
-        f.leave(pc, cache, uncounted, refund)
+        f.leave(pc, cache, uncounted, left, refund)
 
     f.exits.append(cold)
     f.label(f"in{name}")
