@@ -110,6 +110,10 @@ class Copies:
             return _moves_by_register(self._plans[block])
         return block in copy.guarded
 
+    def is_irregular(self, block: Block) -> bool:
+        """Whether a block is in an irregular loop."""
+        return any(block in self._loop_body(header) for header in self._irregular)
+
     def begin(self, entry: Block) -> None:
         """Analyse the loops, and go to the first block."""
         f = self._f

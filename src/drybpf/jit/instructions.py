@@ -150,7 +150,10 @@ def _load(f: FunctionText, pc: int, instruction: Instruction) -> None:
     host = _host(f, pc, instruction, instruction.src, size, "read")
     bits = 8 * size
     value = f.value(f"load i{bits}, ptr {host}, align 1")
-    f.set(instruction.dst, (f.sext if extend else f.zext)(value, bits))
+    extended = (f.sext if extend else f.zext)(value, bits)
+    f.set(instruction.dst, extended)
+    if bits < 32 and f.copies.is_irregular(f.block):
+        f.line(f'call void asm sideeffect "", "r"(i64 {extended})')
 
 
 def _host(
