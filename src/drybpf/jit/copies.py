@@ -13,20 +13,20 @@ latches: its vectors would be gathered, each behind the last (search: 120 ns aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drybpf.isa import Instruction
 from drybpf.jit.affine import Symbol
 from drybpf.jit.bounds import bounds, room
-from drybpf.jit.debts import Debt, debt, left
 from drybpf.jit.graph import Block, Graph, Loop, graph
 from drybpf.jit.guard import Guard
 from drybpf.jit.implied import implied
 from drybpf.jit.ir import Value
 from drybpf.jit.loops import STILL, Analysis, Body, Plan
 from drybpf.jit.provenance import SLOTS
+from drybpf.jit.turns import Turns, left, turns
 
 if TYPE_CHECKING:
     from drybpf.jit.function import FunctionText
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MOST_LOOPS = 200  # of a function that is analysed
 GROWTH, SMALL = 3, 400  # instructions that copies may have: so many times the function's, and more
 FAST = "!prof !0"
-IRREGULAR = "!llvm.loop !3"
+REGULAR, IRREGULAR = "!llvm.loop !4", "!llvm.loop !3"
 BARRIER = 'call void asm sideeffect "", ""()'
 
 
@@ -49,8 +49,8 @@ class Copy:
     proved: frozenset[int] = frozenset()  # accesses that need no check
     paid: frozenset[int] = frozenset()  # fuel points that need no test
     guarded: dict[Block, Copy] = field(default_factory=dict)  # by the headers in this copy
-    debts: tuple[Debt, ...] = ()  # of loops around, and of this one at last
-    owes: bool = False  # whether this one has one
+    turns: tuple[Turns, ...] = ()  # of loops around, and of this one at last
+    counts: bool = False  # whether this one has any
 
 
 class Copies:
@@ -66,7 +66,7 @@ class Copies:
         self._graph: Graph | None = None
         self._room = 0
         self._names = 0
-        self.variables: list[Value] = []  # of the debts of loops
+        self.variables: list[Value] = []  # of the turns of loops
 
     @property
     def proved(self) -> frozenset[int]:
@@ -81,23 +81,23 @@ class Copies:
     def owes(self, block: Block) -> bool:
         """Whether a fuel point of the current copy is paid behind its loop."""
         copy = self._current
-        return copy.owes and block in copy.debts[-1].costs
+        return copy.counts and block in copy.turns[-1].costs
 
     def fuel(self) -> Callable[[], Value]:
         """What computes the fuel that is left at the end of the current block, wherever it is."""
-        debts, block = self._current.debts, self._f.block
-        return lambda: self._left(debts, block)
+        turns, block = self._current.turns, self._f.block
+        return lambda: self._left(turns, block)
 
-    def _left(self, debts: tuple[Debt, ...], block: Block, *, rarely: bool = True) -> Value:
+    def _left(self, turns: tuple[Turns, ...], block: Block, *, rarely: bool = True) -> Value:
         if self._graph is None:
             return self._f.value("load i64, ptr %fuel")
-        return left(self._f, self._graph, debts, block, rarely=rarely)
+        return left(self._f, self._graph, turns, block, rarely=rarely)
 
     def turn(self, block: Block) -> None:
-        """Count an iteration, where a block is the header of a loop that owes what it costs."""
+        """Count an iteration, where a block is the header of a loop that counts them."""
         copy = self._current
-        if copy.owes and copy.loop is not None and copy.loop.header == block:
-            copy.debts[-1].turn(self._f)
+        if copy.counts and copy.loop is not None and copy.loop.header == block:
+            copy.turns[-1].turn(self._f)
 
     def label(self, block: Block) -> str:
         """The name of a block in the current copy."""
@@ -113,6 +113,14 @@ class Copies:
     def is_irregular(self, block: Block) -> bool:
         """Whether a block is in an irregular loop."""
         return any(block in self._loop_body(header) for header in self._irregular)
+
+    def nature(self, block: Block, targets: Iterable[Block]) -> str:
+        """What a branch says that leads from a loop's latch to its header."""
+        loops = self._graph.loops if self._graph else {}
+        for target in targets:
+            if target in loops and block in loops[target].latches:
+                return f", {IRREGULAR if target in self._irregular else REGULAR}"
+        return ""
 
     def begin(self, entry: Block) -> None:
         """Analyse the loops, and go to the first block."""
@@ -140,36 +148,22 @@ class Copies:
         if copy.parent is not None and copy.loop is not None and target not in copy.loop.body:
             return self._way_out(copy, block, self._resolve(copy.parent, block, target))
         enters = target in copy.guarded and block not in copy.guarded[target].blocks
-        label = f"{'g' if enters else 'b'}{target}{copy.suffix}"
-        returns = target in self._irregular and block in self._loop_body(target)
-        return self._way_back(label) if returns else label
+        return f"{'g' if enters else 'b'}{target}{copy.suffix}"
 
     def _loop_body(self, header: Block) -> frozenset[Block]:
         return self._graph.loops[header].body if self._graph else frozenset()
 
     def _way_out(self, copy: Copy, block: Block | None, label: str) -> str:
-        f = self._f
-
-        def emit() -> None:
-            f.line(BARRIER)
-            if copy.owes and block is not None:
-                fuel = self._left(copy.debts[-1:], block, rarely=False)
-                f.line(f"store i64 {fuel}, ptr %fuel")
-            f.line(f"br label %{label}")
-
-        return self._way(emit)
-
-    def _way_back(self, label: str) -> str:
-        """The latch of a loop that LLVM shall not make vectors of."""
-        return self._way(lambda: self._f.line(f"br label %{label}, {IRREGULAR}"))
-
-    def _way(self, fill: Callable[[], None]) -> str:
         self._names += 1
         name, f = f"x{self._names}", self._f
 
         def emit() -> None:
             f.label(name)
-            fill()
+            f.line(BARRIER)
+            if copy.counts and block is not None:
+                fuel = self._left(copy.turns[-1:], block, rarely=False)
+                f.line(f"store i64 {fuel}, ptr %fuel")
+            f.line(f"br label %{label}")
 
         f.exits.append(emit)
         return name
@@ -255,21 +249,25 @@ class Copies:
             copy,
             copy.proved | plan.proved,
             copy.paid | plan.points,
-            debts=copy.debts,
+            turns=copy.turns,
         )
-        self._owe(fast, plan)
+        self._count(fast, plan)
         copy.guarded[plan.loop.header] = fast
         self._work.append(fast)
 
-    def _owe(self, fast: Copy, plan: Plan) -> None:
-        """Let a copy pay when its loop ends, where that helps."""
-        loop = plan.loop
+    def _count(self, fast: Copy, plan: Plan) -> None:
+        """Count the turns of a copy, where that helps."""
+        f, loop = self._f, plan.loop
         within = frozenset[Block]().union(*(self._loop_body(inner) for inner in loop.inner))
         if self._graph is None:
             return
-        found = debt(self._graph, plan, within, self._f.code.fuel, fast.suffix)
+        instructions = {
+            block: [i for pc in f.blocks[block] if (i := f.code.slots[pc]) is not None]
+            for block in loop.body
+        }
+        found = turns(self._graph, plan, within, instructions, f.code.fuel, fast.suffix)
         if found is not None:
-            fast.debts, fast.owes = (*fast.debts, found), True
+            fast.turns, fast.counts = (*fast.turns, found), True
             self.variables += found.variables
 
     # Guards
@@ -292,8 +290,8 @@ class Copies:
             f.label(f"i{name}")
             if _moves_by_register(plan):
                 self._hide(plan)
-            if name == quick and fast.owes:
-                fast.debts[-1].begin(f)
+            if name == quick and fast.counts:
+                fast.turns[-1].begin(f)
             f.line(f"br label %b{name}")
 
     def _hide(self, plan: Plan) -> None:

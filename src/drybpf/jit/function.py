@@ -396,12 +396,17 @@ class FunctionText(Text):
         instruction = self.code.slots[pc]
         if instruction and instruction.row and instruction.row.flow == "next":
             self.flush()
-            self.line(f"br label %{self.to(pc + instruction.slots)}")
+            target = pc + instruction.slots
+            self.line(f"br label %{self.to(target)}{self.nature(target)}")
 
     def to(self, target: int) -> str:
         """The label that control goes to from the current block, on its way to a slot."""
         label = self.copies.to(self.block, target)
         return self.counting.way(self.block, target, label)
+
+    def nature(self, *targets: int) -> str:
+        """What LLVM is told of the loops that the current block goes back to the headers of."""
+        return self.copies.nature(self.block, targets)
 
     # Registers
 

@@ -57,14 +57,16 @@ def _wide_load(f: FunctionText, pc: int, instruction: Instruction) -> None:
 def _branch(f: FunctionText, pc: int, instruction: Instruction) -> None:
     lower = lowering.CONDITIONS[instruction.row.semantics if instruction.row else ""]
     holds = lower(f, f.get(instruction.dst), _source(f, instruction))
-    target = flow.target(pc, instruction)
+    target = flow.target(pc, instruction) or 0
     f.flush()
-    f.line(f"br i1 {holds}, label %{f.to(target or 0)}, label %{f.to(pc + 1)}")
+    ways = f"label %{f.to(target)}, label %{f.to(pc + 1)}"
+    f.line(f"br i1 {holds}, {ways}{f.nature(target, pc + 1)}")
 
 
 def _jump(f: FunctionText, pc: int, instruction: Instruction) -> None:
     f.flush()
-    f.line(f"br label %{f.to(flow.target(pc, instruction) or 0)}")
+    target = flow.target(pc, instruction) or 0
+    f.line(f"br label %{f.to(target)}{f.nature(target)}")
 
 
 def _exit(f: FunctionText, _pc: int, _instruction: Instruction) -> None:

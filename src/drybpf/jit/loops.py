@@ -117,6 +117,15 @@ STILL = Movement(0)
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """By how much a value moves that moves by what another register holds, and a constant more."""
+
+    register: Symbol
+    more: int
+    by: int  # by which that register moves itself
+
+
+@dataclass(frozen=True, slots=True)
 class Test:
     """A test that ends a loop: it goes on as long as left `relation` right."""
 
@@ -166,6 +175,7 @@ class Plan:
     tested: frozenset[Fact]  # those that the tests rest on
     regular: bool = True  # whether no access's place hangs on data that iterations hand on
     bounded: State = field(default_factory=dict)  # symbols that stay within a range
+    curves: Mapping[Symbol, Curve] = field(default_factory=dict)  # registers, on no condition
 
     @property
     def proved(self) -> frozenset[int]:
@@ -618,18 +628,28 @@ class _Choice:
                 self._rests[which] = value.assumed
             elif value.terms == ((shifted(which, 1), 1),) and not step and not value.assumed:
                 self._halved[which] = 1
-            elif not step and len(value.terms) == 2 and (which, 1) in value.terms:
+            elif len(value.terms) == 2 and (which, 1) in value.terms:
                 ((other, times),) = set(value.terms) - {(which, 1)}
                 if times == 1:
                     registers[which] = other
                     self._rests[which] = value.assumed
         for which, register in registers.items():
-            if self.moves.get(register) == STILL:
+            if self.moves.get(register) == STILL and not latch[which].constant:
                 self.moves[which] = Movement(1, register)
             else:
                 del self._rests[which]
+        self.curves = {
+            which: Curve(register, signed(latch[which].constant, 64), self.moves[register].by)
+            for which, register in registers.items()
+            if self._curves(which, register, latch[which])
+        }
         while [which for which in initial if self._follows(which, latch.get(which))]:
             pass  # one may follow another
+
+    def _curves(self, which: Symbol, register: Symbol, value: Value) -> bool:
+        move = self.moves.get(register, STILL)
+        certain = not value.assumed and not self._rests.get(register)
+        return certain and move.register is None and move.by != 0 and max(which, register) < 10
 
     def _follows(self, which: Symbol, value: Known) -> bool:
         """Whether a symbol is found to follow an induction; it moves as that one then."""
@@ -678,6 +698,7 @@ class _Choice:
             points if cost is not None else frozenset(),
             {which: found for which, found in rests.items() if found is not None},
             frozenset(self._facts_of_all(tests)),
+            curves=self.curves,
         )
 
     def is_regular(self, walk: Walk) -> bool:

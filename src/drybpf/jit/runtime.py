@@ -57,7 +57,8 @@ declare {i64, i64} @call_helper(ptr, i64, i64, i64, i64, i64, i64, i64)
 !0 = !{!"branch_weights", i32 100000, i32 1}
 !1 = !{!"branch_weights", i32 1, i32 100000}
 !2 = !{i64 {PACKET_START}, i64 {PACKET_BOUND}}
-!3 = distinct !{!3, !{!"llvm.loop.vectorize.enable", i1 false}}
+!3 = distinct !{!3, !{!"llvm.loop.vectorize.enable", i1 false}, !{!"llvm.loop.align", i32 64}}
+!4 = distinct !{!4, !{!"llvm.loop.align", i32 32}}
 """
 """What every program's module begins with."""
 
