@@ -32,7 +32,7 @@ class Loops:
         self.labels = 0
         self.ends: list[str] = []  # the labels behind the loops that are open
         self.beside = Random(f"beside {seed}")  # noqa: S311 (for what came later than the rest)
-        self.mode = self.beside.choice(("", "", "", "follow", "chase", "walk"))
+        self.mode = self.beside.choice(("", "", "", "follow", "chase", "walk", "curve"))
 
     def program(self) -> str:
         self.lines += {
@@ -132,7 +132,29 @@ class Loops:
             return ["mov64 r5, 0", f"add64 r9, {choose((-1, -1, -1, -2, -3, 1, 2, -8))}"]
         if self.mode == "walk":
             return self.begin_walk()
+        if self.mode == "curve" and counter == "r1":
+            return self.begin_curve()
         return []
+
+    def begin_curve(self) -> list[str]:
+        """A sum in r9 of what r8 holds, which moves itself; used where data says so, or always."""
+        choose = self.beside.choice
+        self.lines += [f"mov64 r9, {choose(('r6', 'r6', 0, 1, 'r7'))}"]
+        self.lines += [f"mov64 r8, {choose((1, 3, 5, 0, -2))}"]
+        behind = self.label("curve")
+        use = [
+            "mov64 r4, r9",
+            choose(("ldxb r5, [r4]", "and64 r4, 31\nadd64 r4, r6\nldxb r5, [r4]")),
+        ]
+        use = choose((use, ["mov64 r5, r9"], ["mov64 r5, r9", "add64 r5, r8"]))
+        test = [f"{choose(('jset', 'jgt', 'jset32'))} r0, {choose((1, 3, 9))}, {behind}"]
+        test = choose((test, test, test, []))
+        curve = [f"add64 r9, {choose(('r8', 'r8', 'r8', 'r0'))}"]
+        curve += choose(([], [f"add64 r9, {choose((1, -4, 64))}"]))
+        line = [f"add64 r8, {choose((1, 2, 2, -1, 3, 7))}"]
+        moves = choose((curve + line, curve + line, line + curve))
+        parts = [*test, *use, "xor64 r0, r5", f"{behind}:"], moves
+        return ["\n".join(part) for part in choose((parts, parts[::-1]))]
 
     def begin_walk(self) -> list[str]:
         """An index in r9 that begins in the range where data keeps it, or does not."""
