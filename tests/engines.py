@@ -39,6 +39,7 @@ class Outcome:
     packet: bytes
     printed: tuple[str, ...]
     instructions: int
+    fuel: int  # that is left
     records: tuple[object, ...] = ()
 
     def region(self, name: str) -> bytes:
@@ -173,5 +174,6 @@ def _outcome(state: State, error: ExecutionError | None) -> Outcome:
         packet=state.memory.read(begin, end - begin),
         printed=tuple(state.printed),
         instructions=state.instructions,
+        fuel=state.fuel,
         records=tuple(state.records),
     )

@@ -409,25 +409,51 @@ def test_the_plugin_as_a_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"),
+    "arguments",
     [
-        ([], "not hex"),
-        ([], "9500"),
-        (["--wrong"], "9500000000000000"),
-        (["--engine", "warp"], "9500000000000000"),
-        (["--elf"], "9500000000000000"),
-        ([], "7100000000000000 9500000000000000"),
+        ["aa bb cc", "--engine", "jit"],
+        ["--engine", "jit", "aa bb cc"],
+        ["--debug", "--engine=jit", "aabbcc"],
+    ],
+)
+def test_the_plugin_takes_arguments_in_any_order(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("7110010000000000 9500000000000000"))
+    assert plugin(arguments) == 0
+    assert capsys.readouterr().out == "bb\n"
+
+
+def test_the_plugin_tells_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert plugin(["--help"]) == 0
+    assert "drybpf-plugin [MEM] [--engine interpreter|jit]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "reason"),
+    [
+        ([], "not hex", "the program is not hexadecimal"),
+        (["xx"], "9500000000000000", "the memory is not hexadecimal"),
+        (["aa", "bb"], "9500000000000000", "one memory, not 2"),
+        ([], "9500", "8 bytes"),
+        (["--wrong"], "9500000000000000", "unknown option --wrong"),
+        (["--engine"], "9500000000000000", "--engine needs a value"),
+        (["--engine=warp"], "9500000000000000", "warp"),
+        (["--elf"], "9500000000000000", "ELF"),
+        ([], "7100000000000000 9500000000000000", "address 0x0"),
     ],
 )
 def test_what_the_plugin_refuses(
     arguments: list[str],
     text: str,
+    reason: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert plugin(arguments) == 1
-    assert capsys.readouterr().out.count("\n") == 1
+    out = capsys.readouterr().out
+    assert (out.count("\n"), reason in out) == (1, True), out
 
 
 def test_the_plugin_starts_without_click() -> None:

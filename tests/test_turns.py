@@ -90,9 +90,6 @@ OWING = {
         ldxb r5, [r4]
         jset r5, 1, n
         add64 r0, 1
-        mov64 r4, r1
-        add64 r4, r5
-        ldxb r4, [r4]
         jgt r5, 100, n
         ja i
         e: exit""",
@@ -182,6 +179,18 @@ def test_curves(parts: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) ->
         run_everywhere(text, packet)
         for budget in (50, 333, 600):
             run_everywhere(text, packet, budget=budget)
+
+
+def test_a_loop_that_pays_now_and_then_owes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its arm is reached by a jump back, and so pays for itself."""
+    text = OWING["entered in the middle, so that it pays at its end"]
+    text = text.replace("ja h", "ja h\na: add64 r0, 9\nja n").replace(
+        "jset r5, 1, n", "jset r5, 1, a"
+    )
+    assert not _found(text, monkeypatch)
+    for packet in (bytes(range(70)), bytes(45), bytes([7, 0, 1] * 20)):
+        run_everywhere(text, packet)
+        run_everywhere(text, packet, budget=400)
 
 
 def test_a_curve_that_each_iteration_wants_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,14 @@
     drybpf-plugin [MEM] [--engine interpreter|jit] [--debug] [--elf]
 
 The program comes as hexadecimal text on standard input, MEM is the memory likewise; r0 goes to
-standard output in hexadecimal.
+standard output in hexadecimal.  What is wrong goes there too, in one line, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drybpf.errors import BpfError
@@ -24,8 +25,11 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one test; the result is the exit code."""
     try:
-        given = list(sys.argv[1:] if arguments is None else arguments)
-        print(f"{_run(given, sys.stdin.read()):x}")  # noqa: T201 (the protocol)
+        request = _request(list(sys.argv[1:] if arguments is None else arguments))
+        if request.wants_help:
+            print(__doc__)  # noqa: T201 (the answer)
+        else:
+            print(f"{_run(request, sys.stdin.read()):x}")  # noqa: T201 (the protocol)
     except (BpfError, ValueError) as error:
         print(" ".join(str(error).split()))  # noqa: T201 (the protocol)
         return 1
@@ -34,27 +38,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(arguments: list[str], text: str) -> int:
+@dataclass
+class _Request:
+    memory: bytes = b""
+    engine: str = "interpreter"
+    is_elf: bool = False
+    wants_help: bool = False
+
+
+def _request(arguments: list[str]) -> _Request:
+    """What the arguments, in any order, ask for."""
+    request, memories = _Request(), list[str]()
+    rest = iter(arguments)
+    for argument in rest:
+        option, _, value = argument.partition("=")
+        if option == "--engine":
+            request.engine = value or next(rest, "")
+            if not request.engine:
+                raise ValueError("--engine needs a value")
+        elif argument == "--elf":
+            request.is_elf = True
+        elif argument in ("-h", "--help"):
+            request.wants_help = True
+        elif argument.startswith("-"):
+            if argument != "--debug":  # which the runner may give; there is nothing more to say
+                raise ValueError(f"unknown option {argument}")
+        else:
+            memories.append(argument)
+    if len(memories) > 1:
+        raise ValueError(f"one memory, not {len(memories)}: quote it where it has spaces")
+    request.memory = _bytes("the memory", memories[0]) if memories else b""
+    return request
+
+
+def _bytes(what: str, text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise ValueError(f"{what} is not hexadecimal: {error}") from error
+
+
+def _run(request: _Request, text: str) -> int:
     from drybpf.engine import check_engine  # noqa: PLC0415 (the process is timed)
 
-    memory = b""
-    if arguments and not arguments[0].startswith("-"):
-        memory = bytes.fromhex(arguments.pop(0))
-    engine, is_elf = "interpreter", False
-    while arguments:
-        option = arguments.pop(0)
-        if option == "--engine":
-            if not arguments:
-                raise ValueError("--engine needs a value")
-            engine = arguments.pop(0)
-        elif option == "--elf":
-            is_elf = True
-        elif option != "--debug":
-            raise ValueError(f"unknown option {option}")
-    program = _program(bytes.fromhex(text), is_elf=is_elf)
-    program.engine = check_engine(engine)
+    engine = check_engine(request.engine)
+    program = _program(_bytes("the program", text), is_elf=request.is_elf)
+    program.engine = engine
     program.helpers.register(UNWIND_HELPER, lambda *_: 0)
-    return program.run(memory).value
+    return program.run(request.memory).value
 
 
 def _program(data: bytes, *, is_elf: bool) -> Program:
