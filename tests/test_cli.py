@@ -435,12 +435,12 @@ def test_the_plugin_tells_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> 
         ([], "not hex", "the program is not hexadecimal"),
         (["xx"], "9500000000000000", "the memory is not hexadecimal"),
         (["aa", "bb"], "9500000000000000", "one memory, not 2"),
-        ([], "9500", "8 bytes"),
+        ([], "9500", "2 bytes, is not a multiple of 8"),
         (["--wrong"], "9500000000000000", "unknown option --wrong"),
         (["--engine"], "9500000000000000", "--engine needs a value"),
         (["--engine=warp"], "9500000000000000", "warp"),
         (["--elf"], "9500000000000000", "ELF"),
-        ([], "7100000000000000 9500000000000000", "address 0x0"),
+        ([], "7100000000000000 9500000000000000", "a null pointer at insn 0"),
     ],
 )
 def test_what_the_plugin_refuses(
