@@ -15,6 +15,10 @@ same step, if it is what that one was an iteration earlier when the loop begins 
 of numbers, whatever the symbols are, is *bounded*: it lies there in every iteration if it does when
 the loop begins, which is such a fact, too.
 
+*Curves.*  A register that moves by what another one holds, and a constant more, where that one is
+an induction by a constant `by`, and neither rests on a fact: after t iterations it holds symbol +
+t x (that one's symbol + more) + t (t - 1) / 2 x by, modulo 2^64.
+
 *Trips.*  A test that dominates every latch, leaves the loop by one of its ways, and compares a
 value that moves by a step with one that does not, passes at most P times (`passes`, in integers:
 its conditions exclude every wrap).  So there are at most P + 1 iterations; and what the test's way
