@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 
+import nest_programs
 from drybpf import interpreter, verifier
 from drybpf.asm import assemble
 from drybpf.batch import Verdicts
@@ -124,6 +125,12 @@ class Case:
         """A program that is all loops."""
         hook = HOOKS[seed % 3] if seed % 4 == 1 else Raw()
         return cls(seed, Loops(seed, hook.name).program(), hook, seed % 3 == 0, True, paranoid)
+
+    @classmethod
+    def of_nests(cls, seed: int, *, paranoid: bool) -> Case:
+        """A nest of counted loops."""
+        text = nest_programs.Generator(seed).program()
+        return cls(seed, text, Raw(), seed % 3 == 0, True, paranoid)
 
     @cached_property
     def code(self) -> Code:

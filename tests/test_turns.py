@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agreement import Case
 from drybpf import verifier
 from drybpf.asm import assemble
 from drybpf.code import Code
@@ -11,6 +12,7 @@ from drybpf.hooks import Raw
 from drybpf.jit.module import emit_module
 from drybpf.jit.turns import Turns, turns
 from engines import run_everywhere
+from packing import pack
 
 OWING = {
     "a square, wanted now and then": """
@@ -179,6 +181,19 @@ def test_curves(parts: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) ->
         run_everywhere(text, packet)
         for budget in (50, 333, 600):
             run_everywhere(text, packet, budget=budget)
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_random_nests(first: int) -> None:
+    """On both engines, in code as users run it and in code that checks the guards."""
+    seeds = range(first, first + 20)
+    cases = [Case.of_nests(seed, paranoid=p) for seed in seeds for p in (False, True)]
+    assert [case.check(jit) for case, jit in zip(cases, pack(cases), strict=True)] == [12] * 40
+
+
+@pytest.mark.parametrize("seed", range(100, 106))
+def test_random_nests_in_slices(seed: int) -> None:
+    assert Case.of_nests(seed, paranoid=seed % 2 == 0).check_slices() == 4
 
 
 def test_a_loop_that_pays_now_and_then_owes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

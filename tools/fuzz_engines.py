@@ -3,8 +3,8 @@
 Each chunk of programs is compiled as one module and runs in a child process, so that a crash is a
 finding with its seeds.  `--whole` compiles each program as users do, and tries every way in;
 `--maps` is for programs over maps, moving packets and tail calls, `--callbacks` for `bpf_loop`;
-`--loops` takes programs that are all loops, each once as users run it and once in code that checks
-what the guards of loops stand for; `tools/fuzz_guards.py` asks the guards themselves.
+`--loops` and `--nests` take programs that are all loops, each once as users run it and once in code
+that checks what the guards of loops stand for; `tools/fuzz_guards.py` asks the guards themselves.
 """
 
 import argparse
@@ -31,7 +31,8 @@ from packing import pack
 first, last = map(int, sys.argv[1:3])
 for begin in range(first, last, 10):
     seeds = range(begin, min(begin + 10, last))
-    cases = [Case.of_loops(seed, paranoid=p) for seed in seeds for p in (False, True)]
+    make = Case.of_nests if "nests" in sys.argv else Case.of_loops
+    cases = [make(seed, paranoid=p) for seed in seeds for p in (False, True)]
     level = 2 if begin // 10 % 4 == 0 else 0  # the guards are the same, and LLVM takes its time
     for case, jit in zip(cases, pack(cases, level=level, codegen=level), strict=True):
         case.check(jit)
@@ -70,12 +71,13 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--whole", action="store_true")
     options.add_argument("--loops", action="store_true")
+    options.add_argument("--nests", action="store_true")
     options.add_argument("--maps", action="store_true")
     options.add_argument("--callbacks", action="store_true")
     given = options.parse_args()
-    chosen = {"whole": WHOLE, "loops": LOOPS, "maps": MAPS, "callbacks": CALLBACKS}
+    chosen = {"whole": WHOLE, "loops": LOOPS, "nests": LOOPS, "maps": MAPS, "callbacks": CALLBACKS}
     script = next((text for name, text in chosen.items() if getattr(given, name)), PACKED)
-    kind = "loops" if given.loops else "all"
+    kind = next((name for name in ("loops", "nests") if getattr(given, name)), "all")
     for first in range(given.seed, given.seed + given.programs, CHUNK):
         last = min(first + CHUNK, given.seed + given.programs)
         done = subprocess.run(
