@@ -7,7 +7,6 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from drybpf import interpreter, markup, meter, verifier
-from drybpf.asm import assemble, disassemble
 from drybpf.batch import PacketBatch, Verdicts
 from drybpf.code import Code
 from drybpf.engine import Engine, Runner, check_engine
@@ -82,6 +81,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
     @classmethod
     def from_asm(cls, text: str, **options: object) -> Self:
         """Make a program of assembly text, in either dialect."""
+        from drybpf.asm import assemble  # noqa: PLC0415 (most programs come as bytes)
+
         return cls.from_bytes(assemble(text), **options)
 
     @classmethod
@@ -100,6 +101,8 @@ class Program(vectorcall.base()):  # type: ignore[misc]  # a plain object, but f
 
     def disassemble(self, dialect: Literal["ubpf", "llvm"] = "ubpf") -> str:
         """The program as text, an instruction a line."""
+        from drybpf.asm import disassemble  # noqa: PLC0415 (only for people)
+
         return disassemble(self.code.bytecode, dialect=dialect)
 
     def __call__(self, packet: Buffer = b"") -> int:

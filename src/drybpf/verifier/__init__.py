@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from drybpf.asm import format_instruction
 from drybpf.code import Code
 from drybpf.errors import Finding, VerifierError
 from drybpf.verifier import strict as strict_checks
@@ -41,5 +40,7 @@ def check(code: Code, *, strict: bool = False, helpers: Container[int] | None = 
 
 
 def _finding(code: Code, pc: int, reason: str) -> Finding:
+    from drybpf.asm import format_instruction  # noqa: PLC0415 (only where something is wrong)
+
     instruction = code.slots[pc] if pc < len(code) else None
     return Finding(pc, format_instruction(instruction) if instruction else "", reason)
